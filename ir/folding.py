@@ -1,0 +1,141 @@
+"""How parallel each layer is: the choices of every compute layer, and the solver that picks one of each.
+
+Choices differ in cycles and area. Layers are independent once a cycle budget is given, so the cheapest choice
+within the budget is optimal for the model of area (bhc.ir.area).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import assert_never
+
+from bhc.diagnostics import fail
+from bhc.ir import area
+from bhc.ir.layers import (
+    Layer,
+    Mode,
+    dw_params,
+    layer_window_params,
+    memory_shapes,
+    mvu_params,
+    shift_params,
+    shift_steps,
+)
+from bhc.ir.pipeline import Folding, Resources
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One way to build a layer. lanes: of the input beats that it takes."""
+
+    mode: Mode
+    folding: Folding
+    lanes: int
+    cycles: int
+    cost: Resources
+
+
+def divisors(n: int) -> list[int]:
+    """Ascending."""
+    return [d for d in range(1, n + 1) if n % d == 0]
+
+
+def cost(item: Layer, mode: Mode, folding: Folding) -> Resources:
+    """Resources of the layer's kernels."""
+    roms = memory_shapes(item, mode, folding)
+    match mode:
+        case Mode.DEPTHWISE:
+            compute = area.estimate("bhc_dw", dw_params(item, folding), roms)
+            if item.pointwise:
+                return compute
+            return compute + area.estimate("bhc_window", layer_window_params(item, mode, folding))
+        case Mode.STATIONARY:
+            return area.estimate("bhc_mvu", mvu_params(item, mode, folding), roms)
+        case Mode.RING:
+            compute = area.estimate("bhc_mvu", mvu_params(item, mode, folding), roms)
+            return compute + area.estimate("bhc_window", layer_window_params(item, mode, folding))
+        case Mode.SHIFT:
+            compute = area.estimate("bhc_mvu", mvu_params(item, mode, folding), roms)
+            return compute + area.estimate("bhc_shift", shift_params(item))
+    assert_never(mode)
+
+
+def choices(item: Layer) -> Iterator[Choice]:
+    """Every way to build the layer."""
+    m, _, _, c_group = item.weights.shape
+    positions = item.positions[0] * item.positions[1]
+    beats_per_lane = item.x.elements
+    if item.depthwise:
+        for lanes in divisors(m):
+            cycles = max(positions * item.taps * m // lanes, beats_per_lane // lanes)
+            folding = Folding(lanes, 1)
+            yield Choice(Mode.DEPTHWISE, folding, lanes, cycles, cost(item, Mode.DEPTHWISE, folding))
+        return
+    terms = item.taps * c_group
+    for pe in divisors(m // item.groups):
+        for simd in divisors(c_group):
+            folding = Folding(pe, simd)
+            cycles = positions * (m // pe) * (terms // simd)
+            mode = Mode.STATIONARY if item.pointwise and item.groups == 1 else Mode.RING
+            cycles = max(cycles, beats_per_lane // simd)
+            yield Choice(mode, folding, simd, cycles, cost(item, mode, folding))
+        if item.pointwise or item.groups > 1:
+            continue
+        folding = Folding(pe, terms)
+        steps = shift_steps(item)
+        cycles = sum(m // pe if makes else 1 for _, makes in steps)
+        yield Choice(Mode.SHIFT, folding, c_group, cycles, cost(item, Mode.SHIFT, folding))
+
+
+Menu = Mapping[str, tuple[Choice, ...]]
+
+
+def menu(layers: Mapping[str, Layer]) -> Menu:
+    """All choices of every layer, those that another beats in both cycles and price left out, fastest
+    first.
+    """
+    result: dict[str, tuple[Choice, ...]] = {}
+    for name, item in layers.items():
+        kept: list[Choice] = []
+        for choice in sorted(choices(item), key=lambda c: (c.cycles, area.price(c.cost))):
+            if not kept or area.price(choice.cost) < area.price(kept[-1].cost):
+                kept.append(choice)
+        result[name] = tuple(kept)
+    return result
+
+
+def cheapest(options: Menu, budget: int) -> dict[str, Choice] | None:
+    """For every layer its cheapest choice of at most `budget` cycles; None if one has none."""
+    picked: dict[str, Choice] = {}
+    for name, ordered in options.items():
+        within = [c for c in ordered if c.cycles <= budget]
+        if not within:
+            return None
+        picked[name] = within[-1]
+    return picked
+
+
+def fastest_period(options: Menu) -> int:
+    """Cycles a window when every layer is at its fastest."""
+    return max((ordered[0].cycles for ordered in options.values()), default=1)
+
+
+def budgets(options: Menu) -> list[int]:
+    """Every cycle budget at which some layer's choice changes and that all can meet, ascending."""
+    least = fastest_period(options)
+    return sorted({least} | {c.cycles for ordered in options.values() for c in ordered if c.cycles > least})
+
+
+def given(item: Layer, options: tuple[Choice, ...], folding: Folding) -> Choice:
+    """The choice with the folding that the user asked for. Raises a diagnostic naming those that exist."""
+    matching = [c for c in choices(item) if c.folding == folding]
+    if not matching:
+        known = ", ".join(f"{c.folding.pe}x{c.folding.simd}" for c in options[:12])
+        raise fail(
+            "BHC302",
+            f"folding pe={folding.pe} simd={folding.simd} does not divide the layer",
+            origin=f"layer '{item.node.name}'",
+            hint=f"use one that does (pe x simd), for example {known}",
+        )
+    return matching[0]

@@ -1,0 +1,377 @@
+"""Compute layers, and the kernel parameters that follow from how a layer is folded.
+
+A layer is a Conv or Dense node with the one-level threshold that is folded into its bias, if any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bhc.ir.arithmetic import (
+    Accumulator,
+    Operand,
+    accumulator,
+    activation_operand,
+    border_classes,
+    memory,
+    weight_operand,
+)
+from bhc.ir.graph import Graph, Node
+from bhc.ir.ops import Conv, Dense, IntArray, MaxPool, SumPool, Threshold, windows
+from bhc.ir.pipeline import Folding, Memory, Style
+from bhc.ir.types import Kind, Type
+
+Params = dict[str, int]
+
+
+class Mode(Enum):
+    """How the operands reach the multipliers.
+
+    RING: windows read sequentially, and again for every fold, from a ring buffer of rows.
+    SHIFT: the whole window in registers.
+    STATIONARY: no window; each beat is held while it is added to all outputs (dense layers, 1x1
+    convolutions). DEPTHWISE: windows read tap by tap, every lane a channel with a filter of its own.
+    """
+
+    RING = "ring"
+    SHIFT = "shift"
+    STATIONARY = "stationary"
+    DEPTHWISE = "depthwise"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Layer:
+    """A compute layer: the node, what it reads, and its accumulator with the threshold folded in.
+
+    weights: (M, KH, KW, C / groups); a dense layer is (M, 1, 1, K).
+    positions: (OH, OW). result: the node whose value leaves the layer.
+    """
+
+    node: Node
+    result: Node
+    x: Type
+    weights: IntArray
+    positions: tuple[int, int]
+    accumulator: Accumulator
+
+    @property
+    def groups(self) -> int:
+        return self.node.op.groups if isinstance(self.node.op, Conv) else 1
+
+    @property
+    def depthwise(self) -> bool:
+        return self.groups == self.x.channels == self.weights.shape[0] and isinstance(self.node.op, Conv)
+
+    @property
+    def taps(self) -> int:
+        return int(self.weights.shape[1] * self.weights.shape[2])
+
+    @property
+    def pointwise(self) -> bool:
+        """Every position reads one pixel, each pixel once."""
+        if isinstance(self.node.op, Dense):
+            return True
+        op = self.node.op
+        return isinstance(op, Conv) and op.kernel == (1, 1) and op.stride == (1, 1) and not op.pads
+
+    @property
+    def x_operand(self) -> Operand:
+        return activation_operand(self.x)
+
+    @property
+    def w_operand(self) -> Operand:
+        return weight_operand(self.weights)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates a window, taps on the padding included."""
+        return self.positions[0] * self.positions[1] * int(self.weights.size)
+
+
+def layer(graph: Graph, node: Node, fused: Node | None) -> Layer:
+    """Describe a Conv or Dense node, and the one-level ascending threshold folded into it."""
+    types = graph.types()
+    x = types[node.inputs[0]]
+    masks: NDArray[np.bool_] | None = None
+    position_class: NDArray[np.int64] | None = None
+    match node.op:
+        case Conv() as op:
+            weights, positions = op.weights, windows(x.image, op)
+            if op.pads:
+                masks, position_class = border_classes(
+                    x.image, op.kernel, op.stride, op.dilation, op.pads, positions
+                )
+        case Dense() as op:
+            weights, positions = op.weights.reshape(op.weights.shape[0], 1, 1, -1), (1, 1)
+        case _:
+            raise TypeError(f"{node.name} is not a compute layer")
+    depthwise = isinstance(op, Conv) and op.groups == x.channels == weights.shape[0]
+    thresholds = None
+    if fused is not None and isinstance(fused.op, Threshold):
+        reachable = np.clip(fused.op.thresholds[:, 0], node.type.range.lo, node.type.range.hi + 1)
+        thresholds = np.broadcast_to(reachable, (weights.shape[0],))
+    total = accumulator(
+        weights,
+        x,
+        masks=masks,
+        position_class=position_class,
+        thresholds=thresholds,
+        counted=not depthwise,
+    )
+    return Layer(node, fused or node, x, weights, positions, total)
+
+
+def foldable(graph: Graph, node: Node, users: Mapping[str, tuple[str, ...]]) -> Node | None:
+    """The threshold that can be folded into a compute node: its only user, one level, ascending, of 0 and 1
+    or bipolar.
+    """
+    if len(users[node.name]) != 1 or node.name in graph.outputs:
+        return None
+    user = next(n for n in graph.nodes if n.name == users[node.name][0])
+    op = user.op
+    if isinstance(op, Threshold) and op.levels == 1 and op.base == 0 and not op.descending.any():
+        return user
+    return None
+
+
+def shift_steps(item: Layer) -> tuple[tuple[bool, bool], ...]:
+    """What bhc_shift does in each step of a window: (takes a pixel, makes a window).
+
+    The padded image is walked row by row up to the last pixel that a window or the input reaches.
+    """
+    op = item.node.op
+    assert isinstance(op, Conv)
+    height, width, _ = item.x.image
+    (kh, kw), (sh, sw), (dh, dw) = op.kernel, op.stride, op.dilation
+    top, left = op.pads.top, op.pads.left
+    rows = max((item.positions[0] - 1) * sh + (kh - 1) * dh + 1, top + height)
+    columns = max((item.positions[1] - 1) * sw + (kw - 1) * dw + 1, left + width)
+    ends = {(kh - 1) * dh + oh * sh for oh in range(item.positions[0])}
+    edges = {(kw - 1) * dw + ow * sw for ow in range(item.positions[1])}
+    return tuple(
+        (top <= r < top + height and left <= c < left + width, r in ends and c in edges)
+        for r in range(rows)
+        for c in range(columns)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Size of a memory, before its contents are packed."""
+
+    name: str
+    depth: int
+    width: int
+    style: Style
+
+
+def rom_style(depth: int, width: int) -> Style:
+    """Block RAM where it is cheaper: a LUT holds 64 bits of one column, and a device has about 190 LUTs a
+    RAMB18.
+    """
+    luts = width * -(-depth // 64)
+    halves = min(
+        -(-width // per_word) * -(-depth // words) for per_word, words in ((36, 512), (18, 1024), (9, 2048))
+    )
+    return Style.BLOCK if depth > 1 and luts > 190 * halves else Style.LUT
+
+
+def dot_stages(terms: int) -> int:
+    """Pipeline registers in a dot product over so many bits."""
+    if terms <= 12:
+        return 0
+    return 1 if terms <= 128 else 2
+
+
+def _out_bits(item: Layer) -> int:
+    return 1 if item.accumulator.sign_out else item.result.type.bits
+
+
+def folds(item: Layer, folding: Folding) -> tuple[int, int]:
+    """(nf, sf): outputs of a position in turns, and beats of a dot product."""
+    m, _, _, c_group = item.weights.shape
+    return m // folding.pe, item.taps * c_group // folding.simd
+
+
+def mvu_params(item: Layer, mode: Mode, folding: Folding) -> Params:
+    """Parameters of bhc_mvu."""
+    nf, sf = folds(item, folding)
+    x, w = item.x_operand, item.w_operand
+    total = item.accumulator
+    return {
+        "XBits": x.bits,
+        "XKind": int(x.kind),
+        "WBits": w.bits,
+        "WKind": int(w.kind),
+        "Simd": folding.simd,
+        "Pe": folding.pe,
+        "Sf": sf,
+        "Nf": nf,
+        "InputStationary": int(mode in (Mode.STATIONARY, Mode.SHIFT)),
+        "Positions": item.positions[0] * item.positions[1],
+        "Classes": total.bias.shape[0],
+        "AccBits": total.bits,
+        "Shift": total.shift,
+        "SignOut": int(total.sign_out),
+        "OutBits": _out_bits(item),
+        "DotStages": dot_stages(folding.simd * x.bits * w.bits),
+    }
+
+
+def dw_params(item: Layer, folding: Folding) -> Params:
+    """Parameters of bhc_dw."""
+    x, w = item.x_operand, item.w_operand
+    total = item.accumulator
+    return {
+        "XBits": x.bits,
+        "XKind": int(x.kind),
+        "WBits": w.bits,
+        "WKind": int(w.kind),
+        "Lanes": folding.pe,
+        "Taps": item.taps,
+        "Chunks": item.weights.shape[0] // folding.pe,
+        "Positions": item.positions[0] * item.positions[1],
+        "Classes": total.bias.shape[0],
+        "AccBits": total.bits,
+        "SignOut": int(total.sign_out),
+        "OutBits": _out_bits(item),
+    }
+
+
+def geometry(x: Type, op: Conv | MaxPool | SumPool) -> Params:
+    """The window parameters that bhc_window and bhc_shift share."""
+    height, width, _ = x.image
+    oh, ow = windows(x.image, op)
+    dilation = (1, 1) if isinstance(op, SumPool) else op.dilation
+    return {
+        "H": height,
+        "W": width,
+        "KH": op.kernel[0],
+        "KW": op.kernel[1],
+        "SH": op.stride[0],
+        "SW": op.stride[1],
+        "DH": dilation[0],
+        "DW": dilation[1],
+        "PT": op.pads.top,
+        "PL": op.pads.left,
+        "OH": oh,
+        "OW": ow,
+    }
+
+
+def window_params(
+    x: Type,
+    op: Conv | MaxPool | SumPool,
+    *,
+    lanes: int,
+    groups: int,
+    replays: int,
+    chunk_major: bool,
+    pad_word: int,
+) -> Params:
+    """Parameters of bhc_window. Rows: twice the window's span, so that the next image can enter while this
+    one's last windows are read, unless the rows are long: then just enough to go on writing while reading.
+    """
+    shape = geometry(x, op)
+    span = (op.kernel[0] - 1) * shape["DH"] + 1
+    chunks = x.channels // (groups * lanes)
+    row_words = x.image[1] * groups * chunks
+    generous = 2 * span
+    rows = generous if generous * row_words * lanes * x.bits <= 16384 else span + op.stride[0]
+    rows = min(rows, max(span, 2 * x.image[0]))
+    words = rows * row_words
+    return {
+        "Bits": x.bits,
+        "Lanes": lanes,
+        "Chunks": chunks,
+        "Groups": groups,
+        **shape,
+        "Replays": replays,
+        "ChunkMajor": int(chunk_major),
+        "Rows": rows,
+        "PadWord": pad_word,
+        "Style": int(Style.LUT if words <= 64 or words * lanes * x.bits <= 2048 else Style.BLOCK),
+    }
+
+
+def layer_window_params(item: Layer, mode: Mode, folding: Folding) -> Params:
+    """Parameters of the bhc_window before a RING or DEPTHWISE layer. The padding is 0, or for a bipolar input
+    -1, which is also the bit 0; the bias takes that back.
+    """
+    op = item.node.op
+    assert isinstance(op, Conv)
+    if mode == Mode.DEPTHWISE:
+        return window_params(item.x, op, lanes=folding.pe, groups=1, replays=1, chunk_major=True, pad_word=0)
+    return window_params(
+        item.x,
+        op,
+        lanes=folding.simd,
+        groups=item.groups,
+        replays=item.weights.shape[0] // (item.groups * folding.pe),
+        chunk_major=False,
+        pad_word=0,
+    )
+
+
+def shift_params(item: Layer) -> Params:
+    """Parameters of the bhc_shift before a SHIFT layer."""
+    op = item.node.op
+    assert isinstance(op, Conv)
+    return {"Bits": item.x.bits, "C": item.x.channels, **geometry(item.x, op), "PadWord": 0}
+
+
+def memory_shapes(item: Layer, mode: Mode, folding: Folding) -> tuple[Shape, ...]:
+    """Sizes and places of a layer's memories."""
+    classes = item.accumulator.bias.shape[0]
+    m = item.weights.shape[0]
+    w = item.w_operand
+    if mode == Mode.DEPTHWISE:
+        chunks = m // folding.pe
+        depth, bias_depth = chunks * item.taps, chunks * classes
+        width = folding.pe * w.bits
+    else:
+        nf, sf = folds(item, folding)
+        depth, bias_depth = nf * sf, nf * classes
+        width = folding.pe * folding.simd * w.bits
+    bias_width = folding.pe * item.accumulator.bits
+    shapes = [
+        Shape("weights", depth, width, rom_style(depth, width)),
+        Shape("bias", bias_depth, bias_width, rom_style(bias_depth, bias_width)),
+    ]
+    if classes > 1:
+        shapes.append(
+            Shape("class", item.positions[0] * item.positions[1], (classes - 1).bit_length(), Style.LUT)
+        )
+    return tuple(shapes)
+
+
+def memories(item: Layer, mode: Mode, folding: Folding) -> tuple[Memory, ...]:
+    """A layer's memories, packed in the order in which the kernel reads them."""
+    m = item.weights.shape[0]
+    w = item.w_operand
+    flat = item.weights.reshape(m, -1)
+    total = item.accumulator
+    styles = {shape.name: shape.style for shape in memory_shapes(item, mode, folding)}
+    bias_words = total.bias.reshape(-1, folding.pe)
+    words: IntArray
+    if mode == Mode.DEPTHWISE:
+        by_chunk = flat.reshape(m // folding.pe, folding.pe, item.taps)
+        words = by_chunk.transpose(0, 2, 1).reshape(-1, folding.pe)
+    else:
+        nf, sf = folds(item, folding)
+        by_fold = flat.reshape(nf, folding.pe, sf, folding.simd)
+        order = (2, 0, 1, 3) if mode == Mode.STATIONARY else (0, 2, 1, 3)
+        words = by_fold.transpose(order).reshape(nf * sf, -1)
+    packed = [
+        memory("weights", words, w.bits, styles["weights"], bipolar=w.kind == Kind.BIPOLAR),
+        memory("bias", bias_words, total.bits, styles["bias"]),
+    ]
+    if total.position_class is not None:
+        bits = (total.bias.shape[0] - 1).bit_length()
+        packed.append(memory("class", total.position_class.reshape(-1, 1), bits, styles["class"]))
+    return tuple(packed)

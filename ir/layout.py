@@ -1,0 +1,561 @@
+"""Lays a graph out in kernels: which kernels an op becomes, with which parameters, streams and adapters.
+
+Beside each kernel it notes the kernel's process in the timing model, from which bhc.ir.fifos sizes the FIFOs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from math import lcm
+from typing import assert_never
+
+import numpy as np
+
+from bhc.ir import area, timing
+from bhc.ir.arithmetic import memory
+from bhc.ir.folding import Choice
+from bhc.ir.graph import Graph, Node
+from bhc.ir.layers import (
+    Layer,
+    Mode,
+    Params,
+    dw_params,
+    folds,
+    layer_window_params,
+    memories,
+    mvu_params,
+    rom_style,
+    shift_params,
+    shift_steps,
+    window_params,
+)
+from bhc.ir.ops import Add, Argmax, Concat, Conv, Dense, MaxPool, Pad, SumPool, Threshold
+from bhc.ir.pipeline import Folding, Memory, Stage, Stream, Style
+from bhc.ir.timing import Channel, Factory, Ring
+from bhc.ir.types import Kind, Range, Type
+
+#: Cycles from the last word of a row being written to the first read word of a window that needs it being seen.
+WINDOW_DELAY = 2
+#: Depth of a FIFO that only decouples its ends.
+DEFAULT_DEPTH = 2
+
+Network = Callable[[Callable[[str], Channel]], list[Factory]]
+
+
+@dataclass(slots=True)
+class Layout:
+    """Collects streams, stages and, for each, its process of the timing model."""
+
+    streams: dict[str, Stream] = field(default_factory=dict)
+    stages: list[Stage] = field(default_factory=list)
+    processes: list[Network] = field(default_factory=list)
+    #: Streams that are FIFOs' inputs, with the name of the FIFO's output.
+    links: dict[str, str] = field(default_factory=dict)
+    #: Links whose depth must absorb the difference of two paths that meet.
+    joins: list[str] = field(default_factory=list)
+    #: Latency of direct connections, whose channel holds the one beat that is being handed over.
+    direct: dict[str, int] = field(default_factory=dict)
+
+    def stream(self, name: str, like: Type, lanes: int, beats: int, value: str | None = None) -> str:
+        self.streams[name] = Stream(name, lanes, like.bits, like.kind, beats, value)
+        return name
+
+    def stage(
+        self,
+        name: str,
+        kernel: str,
+        params: Params,
+        sources: tuple[str, ...],
+        sinks: tuple[str, ...],
+        *,
+        node: Node,
+        roms: tuple[Memory, ...] = (),
+        cycles: int = 0,
+        macs: int = 0,
+        folding: Folding | None = None,
+    ) -> None:
+        estimate = area.estimate(kernel, params, roms)
+        self.stages.append(
+            Stage(
+                name,
+                kernel,
+                params,
+                sources,
+                sinks,
+                roms,
+                node.name,
+                node.origin,
+                cycles,
+                macs,
+                folding,
+                estimate,
+            )
+        )
+
+    def buffer(self, stream: str, node: Node, *, join: bool = False) -> str:
+        """Put a FIFO behind a stream; returns its output. The depth is decided later."""
+        source = self.streams[stream]
+        out = f"{stream}_q"
+        self.streams[out] = replace(source, name=out, value=None)
+        self.links[stream] = out
+        if join:
+            self.joins.append(stream)
+        params = {"Width": source.width, "Depth": DEFAULT_DEPTH, "Style": int(Style.LUT)}
+        self.stage(f"{stream}_fifo", "bhc_fifo", params, (stream,), (out,), node=node, cycles=source.beats)
+        return out
+
+    def adapt(self, stream: str, lanes: int, name: str, node: Node) -> str:
+        """Change the number of lanes; through the least common multiple where neither divides the other."""
+        have = self.streams[stream].lanes
+        if have == lanes:
+            return stream
+        middle = lcm(have, lanes)
+        for step, width in enumerate(w for w in (middle, lanes) if w != have):
+            if width == self.streams[stream].lanes:
+                continue
+            stream = self._width(stream, width, f"{name}_width{step or ''}", node)
+        return stream
+
+    def _width(self, stream: str, lanes: int, name: str, node: Node) -> str:
+        source = self.streams[stream]
+        elements = source.lanes * source.beats
+        self.streams[name] = replace(source, name=name, lanes=lanes, beats=elements // lanes, value=None)
+        params = {"Bits": source.bits, "InLanes": source.lanes, "OutLanes": lanes}
+        beats = max(source.beats, elements // lanes)
+        self.stage(name, "bhc_width", params, (stream,), (name,), node=node, cycles=beats)
+        if lanes > source.lanes:
+            ratio = lanes // source.lanes
+            self.processes.append(lambda ch: [timing.widen(ch(stream), ch(name), source.beats, ratio)])
+        else:
+            ratio = source.lanes // lanes
+            self.processes.append(lambda ch: [timing.narrow(ch(stream), ch(name), source.beats, ratio)])
+        self.direct[name] = 0
+        return name
+
+
+@dataclass(slots=True)
+class Placer:
+    """Walks the graph and lays out kernels."""
+
+    graph: Graph
+    layers: Mapping[str, Layer]
+    choices: Mapping[str, Choice]
+    layout: Layout = field(default_factory=Layout)
+    #: For each value, the streams that its readers have yet to take, already buffered.
+    waiting: dict[str, list[str]] = field(default_factory=dict)
+
+    def run(self) -> None:
+        types = self.graph.types()
+        source = self.graph.inputs[0]
+        lanes = self._wanted_lanes(source.name, types[source.name])
+        self.layout.stream("in", source.type, lanes, source.type.elements // lanes, source.name)
+        self._publish("in", Node(source.name, Add(), (), source.type, (source.name,)))
+        folded = {item.result.name for item in self.layers.values() if item.result is not item.node}
+        for node in self.graph.nodes:
+            if node.name in self.layers:
+                self._compute(self.layers[node.name], self.choices[node.name])
+            elif node.name not in folded:
+                self._publish(self._plain(node, types), node)
+
+    def _wanted_lanes(self, value: str, value_type: Type) -> int:
+        """Lanes of the input: what its first reader takes."""
+        readers = self.graph.users()[value]
+        for name in readers:
+            if name in self.choices:
+                return self.choices[name].lanes
+        return value_type.channels
+
+    def _publish(self, stream: str, node: Node) -> None:
+        """Buffer a value's stream, once for each reader."""
+        readers = self.graph.users()[node.name]
+        count = len(readers) + (node.name in self.graph.outputs)
+        joins = [
+            isinstance(n.op, Add | Concat) for name in readers for n in self.graph.nodes if n.name == name
+        ]
+        joins += [False] * (count - len(joins))
+        layout = self.layout
+        if count == 1:
+            self.waiting[node.name] = [layout.buffer(stream, node, join=joins[0])]
+            return
+        source = layout.streams[stream]
+        branches = tuple(f"{stream}_{index}" for index in range(count))
+        for branch in branches:
+            layout.streams[branch] = replace(source, name=branch, value=None)
+        params = {"Width": source.width, "Sinks": count}
+        layout.stage(
+            f"{stream}_fork", "bhc_fork", params, (stream,), branches, node=node, cycles=source.beats
+        )
+        layout.direct[stream] = 0
+        layout.processes.append(
+            lambda ch: [timing.fork(ch(stream), tuple(ch(b) for b in branches), source.beats)]
+        )
+        self.waiting[node.name] = [
+            layout.buffer(branch, node, join=join) for branch, join in zip(branches, joins, strict=True)
+        ]
+
+    def take(self, value: str) -> str:
+        """The next reader's stream of a value."""
+        return self.waiting[value].pop(0)
+
+    # Compute layers
+
+    def _compute(self, item: Layer, choice: Choice) -> None:
+        layout, node, name = self.layout, item.node, item.node.name
+        m = item.weights.shape[0]
+        positions = item.positions[0] * item.positions[1]
+        inp = layout.adapt(self.take(node.inputs[0]), choice.lanes, f"{name}_in", node)
+        pe = choice.folding.pe
+        out = layout.stream(name, item.result.type, pe, positions * m // pe, item.result.name)
+        roms = memories(item, choice.mode, choice.folding)
+        work = {
+            "node": replace(node, name=item.result.name, origin=self._origin(item)),
+            "roms": roms,
+            "cycles": choice.cycles,
+            "macs": item.macs,
+            "folding": choice.folding,
+        }
+        nf, sf = (m // pe, item.taps) if choice.mode == Mode.DEPTHWISE else folds(item, choice.folding)
+        match choice.mode:
+            case Mode.STATIONARY:
+                params = mvu_params(item, choice.mode, choice.folding)
+                latency = _mvu_latency(params)
+                layout.stage(name, "bhc_mvu", params, (inp,), (out,), **work)  # type: ignore[arg-type]
+                layout.processes.append(
+                    lambda ch: [timing.matrix_vector(ch(inp), ch(out), positions, sf, nf, latency)]
+                )
+            case Mode.SHIFT:
+                window = layout.stream(f"{name}_window", item.x, item.x.channels * item.taps, positions)
+                steps = shift_steps(item)
+                layout.stage(
+                    window, "bhc_shift", shift_params(item), (inp,), (window,), node=node, cycles=len(steps)
+                )
+                params = mvu_params(item, choice.mode, choice.folding)
+                latency = _mvu_latency(params)
+                layout.stage(name, "bhc_mvu", params, (window,), (out,), **work)  # type: ignore[arg-type]
+                layout.processes.append(lambda ch: [timing.shifter(ch(inp), ch(out), steps, nf, latency)])
+            case Mode.RING | Mode.DEPTHWISE:
+                if choice.mode == Mode.RING:
+                    kernel, params = "bhc_mvu", mvu_params(item, choice.mode, choice.folding)
+                    latency = _mvu_latency(params)
+                else:
+                    kernel, params, latency = "bhc_dw", dw_params(item, choice.folding), 2
+                if item.pointwise and choice.mode == Mode.DEPTHWISE:
+                    layout.stage(name, kernel, params, (inp,), (out,), **work)  # type: ignore[arg-type]
+                    layout.processes.append(
+                        lambda ch: [timing.elementwise((ch(inp),), (ch(out),), positions * nf, latency)]
+                    )
+                else:
+                    ring = layer_window_params(item, choice.mode, choice.folding)
+                    self._window(node, ring, inp, item.x, f"{name}_window", out, nf, sf, latency)
+                    layout.stage(name, kernel, params, (f"{name}_window",), (out,), **work)  # type: ignore[arg-type]
+        self._publish(out, item.result)
+
+    @staticmethod
+    def _origin(item: Layer) -> tuple[str, ...]:
+        extra = () if item.result is item.node else item.result.origin
+        return (*item.node.origin, *(name for name in extra if name not in item.node.origin))
+
+    def _window(
+        self,
+        node: Node,
+        params: Params,
+        inp: str,
+        x: Type,
+        window: str,
+        out: str,
+        results: int,
+        interval: int,
+        latency: int,
+    ) -> None:
+        """A ring buffer, and the process of it and of the kernel behind it."""
+        layout = self.layout
+        reads = params["OH"] * params["OW"] * results * interval
+        layout.stream(window, x, params["Lanes"], reads)
+        layout.stage(window, "bhc_window", params, (inp,), (window,), node=node, cycles=reads)
+        ring = ring_of(params)
+
+        def network(ch: Callable[[str], Channel]) -> list[Factory]:
+            full = Channel(f"{window}.rows", None, WINDOW_DELAY)
+            free = Channel(f"{window}.free", None, 1)
+            return [
+                timing.ring_writer(ch(inp), full, free, ring),
+                timing.ring_reader(full, free, ch(out), ring, params["OW"], results, interval, latency),
+            ]
+
+        layout.processes.append(network)
+
+    # Everything else
+
+    def _plain(self, node: Node, types: Mapping[str, Type]) -> str:
+        """Lay out an op that is not a compute layer; returns its output stream."""
+        layout, name, op = self.layout, node.name, node.op
+        x = types[node.inputs[0]]
+        height, width, _ = x.image
+        streams = [self.take(value) for value in node.inputs]
+        inp = streams[0]
+        lanes = layout.streams[inp].lanes
+        beats = layout.streams[inp].beats
+        chunks = x.channels // lanes
+        match op:
+            case Threshold():
+                out = layout.stream(name, node.type, lanes, beats, name)
+                params, roms = threshold(op, x, lanes)
+                latency = params["Stages"] + 1
+                layout.stage(
+                    name, "bhc_threshold", params, (inp,), (out,), node=node, roms=roms, cycles=beats
+                )
+                layout.processes.append(
+                    lambda ch: [timing.elementwise((ch(inp),), (ch(out),), beats, latency)]
+                )
+            case MaxPool() | SumPool():
+                out = self._pool(node, op, x, inp)
+            case Add():
+                lanes = lcm(lanes, layout.streams[streams[1]].lanes)
+                a, b = (
+                    layout.adapt(s, lanes, f"{name}_{port}", node)
+                    for s, port in zip(streams, "ab", strict=True)
+                )
+                beats = x.elements // lanes
+                out = layout.stream(name, node.type, lanes, beats, name)
+                params = {
+                    "Lanes": lanes,
+                    **_two_operands(x, types[node.inputs[1]]),
+                    "OutBits": node.type.bits,
+                }
+                layout.stage(name, "bhc_add", params, (a, b), (out,), node=node, cycles=beats)
+                layout.processes.append(lambda ch: [timing.elementwise((ch(a), ch(b)), (ch(out),), beats, 1)])
+            case Concat():
+                out = self._concat(node, streams, types)
+            case Pad():
+                pads = op.pads
+                out = layout.stream(name, node.type, lanes, node.type.elements // lanes, name)
+                word = (op.value + 1) // 2 if x.bipolar else op.value & ((1 << x.bits) - 1)
+                params = {
+                    "Bits": x.bits,
+                    "Lanes": lanes,
+                    "Chunks": chunks,
+                    "H": height,
+                    "W": width,
+                    "PT": pads.top,
+                    "PB": pads.bottom,
+                    "PL": pads.left,
+                    "PR": pads.right,
+                    "Word": word,
+                }
+                layout.stage(
+                    name, "bhc_pad", params, (inp,), (out,), node=node, cycles=node.type.elements // lanes
+                )
+                counts = _pad_counts(op, x, chunks)
+                layout.processes.append(lambda ch: [timing.gather(ch(inp), ch(out), lambda: iter(counts), 1)])
+            case Argmax():
+                out = layout.stream(name, node.type, 1, 1, name)
+                params = {
+                    "Bits": x.bits,
+                    "Kind": int(x.kind),
+                    "Lanes": lanes,
+                    "Chunks": beats,
+                    "OutBits": node.type.bits,
+                }
+                layout.stage(name, "bhc_argmax", params, (inp,), (out,), node=node, cycles=beats)
+                layout.processes.append(
+                    lambda ch: [timing.gather(ch(inp), ch(out), lambda: iter(((beats, 1),)), 1)]
+                )
+            case Conv() | Dense():
+                raise AssertionError(f"{name} is a compute layer")
+            case _:
+                assert_never(op)
+        return out
+
+    def _pool(self, node: Node, op: MaxPool | SumPool, x: Type, inp: str) -> str:
+        """A pool with disjoint windows works on the stream; any other reads its windows from a ring
+        buffer.
+        """
+        layout, name = self.layout, node.name
+        lanes = layout.streams[inp].lanes
+        chunks = x.channels // lanes
+        height, width, _ = x.image
+        oh, ow, _ = node.type.image
+        maximum = isinstance(op, MaxPool)
+        out = layout.stream(name, node.type, lanes, node.type.elements // lanes, name)
+        common = {"Bits": x.bits, "Kind": int(x.kind), "Lanes": lanes, "Chunks": chunks}
+        tail = {"Op": int(not maximum), "OutBits": node.type.bits}
+        disjoint = (
+            op.stride == op.kernel and not op.pads and (not isinstance(op, MaxPool) or op.dilation == (1, 1))
+        )
+        if disjoint or (op.kernel == (height, width) and not op.pads):
+            params = {**common, "H": height, "W": width, "KH": op.kernel[0], "KW": op.kernel[1], **tail}
+            layout.stage(name, "bhc_pool", params, (inp,), (out,), node=node, cycles=x.elements // lanes)
+            counts = _pool_counts((height, width), op.kernel, (oh, ow), chunks)
+            layout.processes.append(lambda ch: [timing.gather(ch(inp), ch(out), lambda: iter(counts), 1)])
+            return out
+        pad_word = 0
+        if maximum and not x.bipolar:
+            pad_word = x.range.lo & ((1 << x.bits) - 1)
+        taps = op.kernel[0] * op.kernel[1]
+        ring = window_params(x, op, lanes=lanes, groups=1, replays=1, chunk_major=True, pad_word=pad_word)
+        # Chunk-major windows: each chunk is a pool of its own over the taps, so the pool sees one chunk.
+        reads = oh * ow * chunks * taps
+        self._window(node, ring, inp, x, f"{name}_window", out, chunks, taps, 1)
+        params = {**common, "Chunks": 1, "H": oh * ow * chunks * taps, "W": 1, "KH": taps, "KW": 1, **tail}
+        layout.stage(name, "bhc_pool", params, (f"{name}_window",), (out,), node=node, cycles=reads)
+        return out
+
+    def _concat(self, node: Node, streams: list[str], types: Mapping[str, Type]) -> str:
+        """Pairwise, from the left."""
+        layout, name = self.layout, node.name
+        left, left_type = streams[0], types[node.inputs[0]]
+        for index, (stream, value) in enumerate(zip(streams[1:], node.inputs[1:], strict=True), start=1):
+            right_type = types[value]
+            last = index == len(streams) - 1
+            channels = left_type.channels + right_type.channels
+            joint = (
+                node.type
+                if last
+                else Type((*node.type.shape[:-1], channels), node.type.range, node.type.bipolar)
+            )
+            lanes = _common_lanes(
+                layout.streams[left].lanes, layout.streams[stream].lanes, left_type, right_type
+            )
+            a = layout.adapt(left, lanes, f"{name}_{index}a", node)
+            b = layout.adapt(stream, lanes, f"{name}_{index}b", node)
+            out = layout.stream(
+                name if last else f"{name}_{index}",
+                joint,
+                lanes,
+                joint.elements // lanes,
+                name if last else None,
+            )
+            counts = (left_type.channels // lanes, right_type.channels // lanes)
+            params = {
+                "Lanes": lanes,
+                **_two_operands(left_type, right_type),
+                "OutBits": joint.bits,
+                "AChunks": counts[0],
+                "BChunks": counts[1],
+            }
+            beats = joint.elements // lanes
+            layout.stage(out, "bhc_concat", params, (a, b), (out,), node=node, cycles=beats)
+            self._interleave(a, b, out, joint, counts)
+            left, left_type = out if last else layout.buffer(out, node, join=True), joint
+        return left
+
+    def _interleave(self, a: str, b: str, out: str, joint: Type, counts: tuple[int, int]) -> None:
+        pixels = joint.elements // joint.channels
+        self.layout.processes.append(lambda ch: [timing.interleave(ch(a), ch(b), ch(out), pixels, counts, 1)])
+
+
+def _mvu_latency(params: Params) -> int:
+    return 2 + params["DotStages"]
+
+
+def _two_operands(a: Type, b: Type) -> Params:
+    return {"ABits": a.bits, "AKind": int(a.kind), "BBits": b.bits, "BKind": int(b.kind)}
+
+
+def _common_lanes(a: int, b: int, left: Type, right: Type) -> int:
+    """The most lanes, up to the wider operand's, that divide both channel counts."""
+    return max(d for d in range(1, max(a, b) + 1) if left.channels % d == 0 and right.channels % d == 0)
+
+
+def ring_of(params: Params) -> Ring:
+    """What the timing model needs to know of a bhc_window."""
+    height, span = params["H"], (params["KH"] - 1) * params["DH"] + 1
+    tops = [oh * params["SH"] - params["PT"] for oh in range(params["OH"])]
+    needed = [min(max(top + span, 0), height) for top in tops]
+    released = [max(min(top, height), 0) for top in tops[1:]] + [height]
+    row_beats = params["W"] * params["Groups"] * params["Chunks"]
+    return Ring(height, row_beats, params["Rows"], tuple(needed), tuple(released))
+
+
+def _pool_counts(
+    image: tuple[int, int], kernel: tuple[int, int], out: tuple[int, int], chunks: int
+) -> list[tuple[int, int]]:
+    """(beats taken, beats made) of a pool on disjoint windows, in order."""
+    counts: list[tuple[int, int]] = []
+    silent = 0
+    for row in range(image[0]):
+        for column in range(image[1]):
+            done = (
+                row % kernel[0] == kernel[0] - 1
+                and column % kernel[1] == kernel[1] - 1
+                and row // kernel[0] < out[0]
+                and column // kernel[1] < out[1]
+            )
+            if not done:
+                silent += chunks
+                continue
+            counts.append((silent + 1, 1))
+            counts += [(1, 1)] * (chunks - 1)
+            silent = 0
+    if silent:
+        counts.append((silent, 0))
+    return counts
+
+
+def _pad_counts(op: Pad, x: Type, chunks: int) -> list[tuple[int, int]]:
+    """(beats taken, beats made) of a padding, in order."""
+    height, width, _ = x.image
+    row = width + op.pads.left + op.pads.right
+    counts = [(0, 1)] * (op.pads.top * row * chunks)
+    for _ in range(height):
+        counts += (
+            [(0, 1)] * (op.pads.left * chunks)
+            + [(1, 1)] * (width * chunks)
+            + [(0, 1)] * (op.pads.right * chunks)
+        )
+    return counts + [(0, 1)] * (op.pads.bottom * row * chunks)
+
+
+def threshold(op: Threshold, x: Type, lanes: int) -> tuple[Params, tuple[Memory, ...]]:
+    """Parameters and memories of a bhc_threshold: a balanced search tree over 2^Stages - 1 thresholds a
+    channel.
+    """
+    channels = op.thresholds.shape[0]
+    chunks = channels // lanes if channels > 1 else 1
+    in_bits, in_kind = x.bits, x.kind
+    thresholds = np.clip(op.thresholds, x.range.lo, x.range.hi + 1)
+    if x.bipolar:
+        # On the wire -1 is 0 and +1 is 1.
+        thresholds, in_kind = (thresholds + 2) >> 1, Kind.UNSIGNED
+    signed = in_kind == Kind.SIGNED
+    always = -(1 << in_bits) if signed else 0
+    never = (1 << in_bits) - 1 if signed else (1 << (in_bits + 1)) - 1
+    stages = op.levels.bit_length()
+    spare = (1 << stages) - 1 - op.levels
+    filler = np.full((channels, spare), 0, np.int64)
+    ascending = np.concatenate([thresholds, filler + never], axis=1)
+    descending = np.concatenate([filler + always, thresholds], axis=1)
+    table = np.where(op.descending[:, None], descending, ascending)
+    if channels == 1:
+        table = np.repeat(table, lanes, axis=0)
+    table = table.reshape(chunks, lanes, -1).transpose(0, 2, 1)
+    levels = [
+        table[:, (1 << (stages - level - 1)) - 1 :: 1 << (stages - level)].reshape(chunks << level, lanes)
+        for level in range(stages)
+    ]
+    turned = np.broadcast_to(op.descending, (channels,)).astype(np.int64)
+    turned = (np.repeat(turned, lanes) if channels == 1 else turned).reshape(chunks, lanes)
+    if chunks == 1:
+        flat = np.concatenate([level.reshape(-1) for level in levels]).reshape(1, -1)
+        roms = [memory("thresholds", flat, in_bits + 1, Style.LUT)]
+    else:
+        style = rom_style(chunks << (stages - 1), lanes * (in_bits + 1))
+        roms = [memory(f"thresholds_{i}", words, in_bits + 1, style) for i, words in enumerate(levels)]
+    if op.descending.any():
+        roms.append(memory("descending", turned, 1, Style.LUT))
+    params = {
+        "Lanes": lanes,
+        "Chunks": chunks,
+        "InBits": in_bits,
+        "InKind": int(in_kind),
+        "Stages": stages,
+        "OutBits": 1 if op.bipolar else Type((1,), _output_range(op)).bits,
+        "Base": 0 if op.bipolar else op.base,
+        "AnyDescending": int(bool(op.descending.any())),
+    }
+    return params, tuple(roms)
+
+
+def _output_range(op: Threshold) -> Range:
+    return Range(op.base, op.base + op.levels)

@@ -1,0 +1,178 @@
+"""From graph to pipeline: folds each layer for a goal, lays the kernels out, and sizes the FIFOs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from bhc.diagnostics import BhcError, fail
+from bhc.ir import area, fifos, pipeline
+from bhc.ir.folding import Choice, Menu, budgets, cheapest, fastest_period, given, menu
+from bhc.ir.graph import Graph
+from bhc.ir.layers import Layer, foldable, layer
+from bhc.ir.layout import Placer
+from bhc.ir.ops import Conv, Dense
+from bhc.ir.pipeline import Folding, Pipeline, Resources
+
+#: Part of a device that a design may fill by estimate, so that what is estimated low still fits.
+FIT_MARGIN = 0.9
+#: Part of a device that a design takes when nothing is asked for.
+DEFAULT_SHARE = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """The smallest design of at most `cycles` a window."""
+
+    cycles: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The fastest design within a share of the device."""
+
+    share: float = DEFAULT_SHARE
+
+
+Goal = Rate | Fit
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What to build for. foldings: layers (by node name) whose folding the user gave."""
+
+    clock_mhz: float
+    available: Resources
+    goal: Goal = Fit()
+    foldings: Mapping[str, Folding] = field(default_factory=dict)
+
+
+def _layers(graph: Graph) -> dict[str, Layer]:
+    users = graph.users()
+    return {
+        node.name: layer(graph, node, foldable(graph, node, users))
+        for node in graph.nodes
+        if isinstance(node.op, Conv | Dense)
+    }
+
+
+def _assemble(
+    graph: Graph, layers: Mapping[str, Layer], picked: Mapping[str, Choice], name: str, clock: float
+) -> Pipeline:
+    placer = Placer(graph, layers, picked)
+    placer.run()
+    layout = placer.layout
+    output = placer.take(graph.outputs[0])
+    bound = max(stage.cycles for stage in layout.stages)
+    depths, timed = fifos.size(layout, output, bound)
+    stages = fifos.with_depths(layout, depths)
+    made = Pipeline(name, layout.streams, stages, "in", output, clock, timed.period, timed.latency)
+    pipeline.verify(made)
+    return made
+
+
+def _diagnose_edges(graph: Graph) -> None:
+    if len(graph.inputs) != 1:
+        raise fail(
+            "BHC303",
+            f"the model has {len(graph.inputs)} inputs; hardware takes one",
+            hint="concatenate the inputs along the channels",
+        )
+    if len(set(graph.outputs)) != 1:
+        raise fail(
+            "BHC304",
+            f"the model has {len(graph.outputs)} outputs from different layers; hardware gives one",
+            origin=", ".join(f"'{name}'" for name in graph.outputs),
+            hint="compile one model for each, or concatenate them along the channels",
+        )
+
+
+def _too_big(made: Pipeline, available: Resources) -> BhcError:
+    need = made.estimate
+    largest = max(made.stages, key=lambda s: area.price(s.estimate))
+    return fail(
+        "BHC301",
+        f"does not fit: needs about {need.lut} LUT and {need.bram36:g} BRAM36, of {available.lut} and "
+        f"{available.bram36:g}; the largest layer, '{largest.value}', takes {largest.estimate.lut} LUT and "
+        f"{largest.estimate.bram36:g} BRAM36",
+        origin=", ".join(f"'{name}'" for name in largest.origin),
+        hint="use a larger board, a lower rate (--fps), or a smaller layer",
+    )
+
+
+def schedule(graph: Graph, name: str, target: Target) -> Pipeline:
+    """The pipeline of a graph for a target. Raises diagnostics BHC301 to BHC305."""
+    _diagnose_edges(graph)
+    layers = _layers(graph)
+    options = dict(menu(layers))
+    unknown = sorted(set(target.foldings) - set(options))
+    if unknown:
+        raise fail(
+            "BHC305",
+            f"no layer of this name takes a folding; there are {', '.join(options)}",
+            origin=f"layer '{unknown[0]}'",
+            hint="name layers as graph.txt does",
+        )
+    for key, folding in target.foldings.items():
+        options[key] = (given(layers[key], options[key], folding),)
+    match target.goal:
+        case Rate(cycles):
+            picked = cheapest(options, cycles)
+            if picked is None:
+                least = fastest_period(options)
+                raise fail(
+                    "BHC306",
+                    f"{target.clock_mhz * 1e6 / cycles:.6g} windows a second are out of reach: one takes "
+                    f"{least} cycles with every product in parallel, which is "
+                    f"{target.clock_mhz * 1e6 / least:.6g} a second",
+                    hint="lower --fps or raise --clock",
+                )
+            made = _assemble(graph, layers, picked, name, target.clock_mhz)
+            if not made.estimate.fits(target.available):
+                raise _too_big(made, target.available)
+            return made
+        case Fit(share):
+            return _fit(graph, layers, options, name, target, share)
+        case _:
+            assert_never(target.goal)
+
+
+def _fit(
+    graph: Graph,
+    layers: Mapping[str, Layer],
+    options: Menu,
+    name: str,
+    target: Target,
+    share: float,
+) -> Pipeline:
+    """The fastest design within a share of the device; the smallest design where even that takes more."""
+    whole = target.available
+    part = share * FIT_MARGIN
+    limit = Resources(int(whole.lut * part), int(whole.ff * part), whole.bram36 * part, int(whole.dsp * part))
+    steps = budgets(options)
+
+    def total(budget: int) -> Resources:
+        picked = cheapest(options, budget)
+        assert picked is not None
+        return sum((c.cost for c in picked.values()), Resources())
+
+    low, high = 0, len(steps) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if total(steps[middle]).fits(limit):
+            high = middle
+        else:
+            low = middle + 1
+    while True:
+        picked = cheapest(options, steps[low])
+        assert picked is not None
+        made = _assemble(graph, layers, picked, name, target.clock_mhz)
+        if made.estimate.fits(limit):
+            return made
+        if low == len(steps) - 1:
+            break
+        low += 1
+    if not made.estimate.fits(whole):
+        raise _too_big(made, whole)
+    return made

@@ -1,0 +1,365 @@
+"""When every beat moves: a timed Kahn network of the pipeline, evaluated at the granularity of stream beats.
+
+Each kernel is a process that takes beats from bounded channels (the FIFOs) and puts beats into others, at the
+cycles that the kernel's contract states (docs/kernels.md). Two facts make this an analysis rather than a
+simulation:
+
+- A Kahn network with bounded channels ends the same way in every order of evaluation, so whether it deadlocks
+does not
+  depend on time at all: if the model completes a window after the ring buffers have been full once, the
+  design, with the same capacities, completes it under any stalls.
+- All times are maxima and sums of other times (max-plus), so one pass over the beats gives the exact
+schedule.
+
+The steady period and the latency are read off the model; cosimulation holds it to the hardware within 2 %.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+#: A process advances until it needs a beat or a place that is not there yet, and then yields.
+Process = Iterator[None]
+#: Makes the process of a stage for a number of windows.
+Factory = Callable[[int], Process]
+
+
+class DeadlockError(RuntimeError):
+    """The network stopped: some channel is too small. `full` names the full channels."""
+
+    def __init__(self, full: tuple[str, ...]) -> None:
+        self.full = full
+        super().__init__("no process can advance; full channels: " + ", ".join(full))
+
+
+@dataclass(slots=True)
+class Channel:
+    """A FIFO of `depth` beats (None: unbounded) with a latency of one cycle.
+
+    puts, takes: cycle in which each beat entered and left.
+    """
+
+    name: str
+    depth: int | None = None
+    latency: int = 1
+    puts: list[int] = field(default_factory=list)
+    takes: list[int] = field(default_factory=list)
+
+    def wait(self) -> Iterator[None]:
+        """Wait until the next beat exists."""
+        while len(self.puts) <= len(self.takes):
+            yield
+
+    def head(self, ready: int) -> int:
+        """The cycle in which the next beat can leave, for a reader that is ready from `ready` on."""
+        arrived = self.puts[len(self.takes)] + self.latency
+        return max(arrived, ready)
+
+    def put(self, time: int) -> Iterator[None]:
+        """Wait for a free place; the caller then reads the cycle of the put from `puts[-1]`."""
+        if self.depth is not None:
+            index = len(self.puts) - self.depth
+            if index >= 0:
+                while len(self.takes) <= index:
+                    yield
+                freed = self.takes[index] + 1
+                time = max(freed, time)
+        self.puts.append(time)
+
+    @property
+    def occupancy(self) -> int:
+        """The most beats held at once."""
+        most = taken = 0
+        for count, put in enumerate(self.puts, start=1):
+            while taken < len(self.takes) and self.takes[taken] <= put:
+                taken += 1
+            most = max(most, count - taken)
+        return most
+
+
+def source(out: Channel, beats: int) -> Factory:
+    """The host: one beat a cycle."""
+
+    def run(windows: int) -> Process:
+        now = 0
+        for _ in range(windows * beats):
+            yield from out.put(now)
+            now = out.puts[-1] + 1
+
+    return run
+
+
+def sink(channel: Channel, beats: int) -> Factory:
+    """The host: always ready."""
+
+    def run(windows: int) -> Process:
+        for _ in range(windows * beats):
+            yield from channel.wait()
+            channel.takes.append(channel.head(0))
+
+    return run
+
+
+def elementwise(
+    inputs: tuple[Channel, ...], outputs: tuple[Channel, ...], beats: int, latency: int
+) -> Factory:
+    """One beat of every input makes one beat of every output (threshold, add)."""
+
+    def run(windows: int) -> Process:
+        now = 0
+        for _ in range(windows * beats):
+            for channel in inputs:
+                yield from channel.wait()
+                now = channel.head(now)
+            for channel in inputs:
+                channel.takes.append(now)
+            for channel in outputs:
+                yield from channel.put(now + latency)
+                now = max(now, channel.puts[-1] - latency)
+            now += 1
+
+    return run
+
+
+def fork(inp: Channel, outputs: tuple[Channel, ...], beats: int) -> Factory:
+    """Each output gets the beat in its own time; the input leaves with the last."""
+
+    def run(windows: int) -> Process:
+        now = 0
+        for _ in range(windows * beats):
+            yield from inp.wait()
+            now = inp.head(now)
+            for channel in outputs:
+                yield from channel.put(now)
+            now = max(channel.puts[-1] for channel in outputs)
+            inp.takes.append(now)
+            now += 1
+
+    return run
+
+
+def gather(
+    inp: Channel, out: Channel, counts: Callable[[], Iterator[tuple[int, int]]], latency: int
+) -> Factory:
+    """Takes some beats, one a cycle, then puts some, one a cycle: width adapters, pools, argmax, pad.
+
+    counts yields, for one window, (beats to take, beats to put after them); while more than one beat is put,
+    nothing is taken. The first put is `latency` after the last take.
+    """
+
+    def run(windows: int) -> Process:
+        now = 0
+        for _ in range(windows):
+            for takes, puts in counts():
+                for _ in range(takes):
+                    yield from inp.wait()
+                    now = inp.head(now)
+                    inp.takes.append(now)
+                    now += 1
+                for _ in range(puts):
+                    yield from out.put(now - 1 + latency)
+                    now = max(now, out.puts[-1] - latency + 1) + (puts > 1)
+
+    return run
+
+
+def widen(inp: Channel, out: Channel, beats_in: int, ratio: int) -> Factory:
+    """A narrow-to-wide adapter: collects `ratio` beats."""
+    return gather(inp, out, lambda: ((ratio, 1) for _ in range(beats_in // ratio)), 1)
+
+
+def narrow(inp: Channel, out: Channel, beats_in: int, ratio: int) -> Factory:
+    """A wide-to-narrow adapter: the wide beat is taken with its last part."""
+
+    def run(windows: int) -> Process:
+        now = 0
+        for _ in range(windows * beats_in):
+            yield from inp.wait()
+            now = inp.head(now)
+            for _ in range(ratio):
+                yield from out.put(now)
+                now = out.puts[-1] + 1
+            inp.takes.append(now - 1)
+
+    return run
+
+
+def interleave(
+    a: Channel, b: Channel, out: Channel, pixels: int, chunks: tuple[int, int], latency: int
+) -> Factory:
+    """Concatenation: per pixel, chunks of a, then chunks of b."""
+
+    def run(windows: int) -> Process:
+        now = 0
+        for _ in range(windows * pixels):
+            for channel, count in ((a, chunks[0]), (b, chunks[1])):
+                for _ in range(count):
+                    yield from channel.wait()
+                    now = channel.head(now)
+                    channel.takes.append(now)
+                    yield from out.put(now + latency)
+                    now = max(now + 1, out.puts[-1] - latency + 1)
+
+    return run
+
+
+def matrix_vector(inp: Channel, out: Channel, positions: int, sf: int, nf: int, latency: int) -> Factory:
+    """An input-stationary bhc_mvu: every beat is held nf cycles, results come during the last of sf."""
+
+    def run(windows: int) -> Process:
+        now = 0
+        for _ in range(windows * positions):
+            for beat in range(sf):
+                yield from inp.wait()
+                now = inp.head(now)
+                if beat < sf - 1:
+                    now += nf
+                else:
+                    for _ in range(nf):
+                        yield from out.put(now + latency)
+                        now = max(now, out.puts[-1] - latency) + 1
+                inp.takes.append(now - 1)
+
+    return run
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """Geometry of a ring buffer as the timing sees it: rows of an image, and how many each window row needs.
+
+    rows, row_beats: of one image. capacity: rows of memory. needed[oh]: rows that must be there before window
+    row oh is read; released[oh]: rows that are free once window row oh has been read (the last releases the
+    whole image).
+    """
+
+    rows: int
+    row_beats: int
+    capacity: int
+    needed: tuple[int, ...]
+    released: tuple[int, ...]
+
+
+def ring_writer(inp: Channel, full: Channel, free: Channel, ring: Ring) -> Factory:
+    """Writes rows while there is room."""
+
+    def run(windows: int) -> Process:
+        now = 0
+        for row in range(windows * ring.rows):
+            if row >= ring.capacity:
+                yield from free.wait()
+                now = free.head(now)
+                free.takes.append(now)
+            for _ in range(ring.row_beats):
+                yield from inp.wait()
+                now = inp.head(now)
+                inp.takes.append(now)
+                now += 1
+            yield from full.put(now - 1)
+
+    return run
+
+
+def ring_reader(
+    full: Channel,
+    free: Channel,
+    out: Channel,
+    ring: Ring,
+    columns: int,
+    results: int,
+    interval: int,
+    latency: int,
+) -> Factory:
+    """Reads the windows of each window row: per column `results` output beats, one every `interval` cycles.
+
+    latency: from the reading of the last beat of a result to the result.
+    """
+
+    def rows(upto: int, have: int, now: int) -> Iterator[None]:
+        for _ in range(upto - have):
+            yield from full.wait()
+            full.takes.append(full.head(now))
+
+    def run(windows: int) -> Process:
+        now = 0
+        for _ in range(windows):
+            have = gone = 0
+            for needed, released in zip(ring.needed, ring.released, strict=True):
+                if have < needed:
+                    yield from rows(needed, have, now)
+                    have, now = needed, max(now, full.takes[-1])
+                for _ in range(columns * results):
+                    now += interval
+                    yield from out.put(now - 1 + latency)
+                    now = max(now, out.puts[-1] - latency + 1)
+                if have < released:
+                    yield from rows(released, have, now)
+                    have, now = released, max(now, full.takes[-1])
+                while gone < released:
+                    yield from free.put(now)
+                    gone += 1
+
+    return run
+
+
+def shifter(
+    inp: Channel, out: Channel, steps: tuple[tuple[bool, bool], ...], nf: int, latency: int
+) -> Factory:
+    """bhc_shift with its bhc_mvu (sf = 1): steps are (takes a pixel, makes a window); a window is held nf
+    cycles.
+
+    latency: from the window register being taken by the first fold to that result.
+    """
+
+    def run(windows: int) -> Process:
+        now = 0
+        for _ in range(windows):
+            for takes, makes in steps:
+                if takes:
+                    yield from inp.wait()
+                    now = inp.head(now)
+                    inp.takes.append(now)
+                now += 1
+                if makes:
+                    # The window is seen one cycle after its step; the next step may coincide with its last
+                    # use.
+                    for _ in range(nf):
+                        yield from out.put(now + latency)
+                        now = max(now, out.puts[-1] - latency) + 1
+                    now -= 1
+
+    return run
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What the model says.
+
+    period: cycles a window in steady state. latency: from the first input beat of a window to its last output
+    beat, the pipeline idle before. occupancy: the most beats held by each channel.
+    """
+
+    period: int
+    latency: int
+    occupancy: dict[str, int]
+
+
+def run(
+    factories: list[Factory], channels: list[Channel], output: Channel, beats: int, windows: int
+) -> Timing:
+    """Evaluate the network over `windows` windows. Raises DeadlockError."""
+    live = [factory(windows) for factory in factories]
+    progress = 0
+    while live:
+        waiting = [process for process in live if next(process, True) is None]
+        done = sum(len(c.puts) + len(c.takes) for c in channels)
+        if waiting and done == progress:
+            full = tuple(
+                c.name for c in channels if c.depth is not None and len(c.puts) - len(c.takes) >= c.depth
+            )
+            raise DeadlockError(full)
+        progress = done
+        live = waiting
+    ends = [output.takes[(w + 1) * beats - 1] for w in range(windows)]
+    period = ends[-1] - ends[-2] if windows > 1 else ends[-1] + 1
+    return Timing(period, ends[0], {c.name: c.occupancy for c in channels})
