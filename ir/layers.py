@@ -139,24 +139,32 @@ def foldable(graph: Graph, node: Node, users: Mapping[str, tuple[str, ...]]) -> 
     return None
 
 
-def shift_steps(item: Layer) -> tuple[tuple[bool, bool], ...]:
-    """What bhc_shift does in each step of a window: (takes a pixel, makes a window).
+def _axis_steps(
+    size: int, count: int, kernel: int, stride: int, dilation: int, before: int
+) -> list[tuple[bool, bool]]:
+    """Along one axis, what bhc_shift does in each step: (walks over a pixel, ends a window).
 
-    The padded image is walked row by row up to the last pixel that a window or the input reaches.
+    The padding between two images is walked over once; it ends one and begins the next.
     """
+    span = (kernel - 1) * dilation + 1
+    lead = max(0, before - span + 1)
+    after = max(0, (count - 1) * stride + span - before - size)
+    tail = max(before - lead, after)
+    ends = {index * stride + span - 1 - before for index in range(count)}
+    return [(0 <= step < size, step in ends) for step in range(-lead, size + tail)]
+
+
+def shift_steps(item: Layer) -> tuple[tuple[bool, bool], ...]:
+    """What bhc_shift does in each step of a window: (takes a pixel, makes a window)."""
     op = item.node.op
     assert isinstance(op, Conv)
     height, width, _ = item.x.image
-    (kh, kw), (sh, sw), (dh, dw) = op.kernel, op.stride, op.dilation
-    top, left = op.pads.top, op.pads.left
-    rows = max((item.positions[0] - 1) * sh + (kh - 1) * dh + 1, top + height)
-    columns = max((item.positions[1] - 1) * sw + (kw - 1) * dw + 1, left + width)
-    ends = {(kh - 1) * dh + oh * sh for oh in range(item.positions[0])}
-    edges = {(kw - 1) * dw + ow * sw for ow in range(item.positions[1])}
+    rows = _axis_steps(height, item.positions[0], op.kernel[0], op.stride[0], op.dilation[0], op.pads.top)
+    columns = _axis_steps(width, item.positions[1], op.kernel[1], op.stride[1], op.dilation[1], op.pads.left)
     return tuple(
-        (top <= r < top + height and left <= c < left + width, r in ends and c in edges)
-        for r in range(rows)
-        for c in range(columns)
+        (row_pixel and column_pixel, row_end and column_end)
+        for row_pixel, row_end in rows
+        for column_pixel, column_end in columns
     )
 
 
@@ -283,7 +291,6 @@ def window_params(
     row_words = x.image[1] * groups * chunks
     generous = 2 * span
     rows = generous if generous * row_words * lanes * x.bits <= 16384 else span + op.stride[0]
-    rows = min(rows, max(span, 2 * x.image[0]))
     words = rows * row_words
     return {
         "Bits": x.bits,

@@ -35,7 +35,7 @@ from bhc.ir.pipeline import Folding, Memory, Stage, Stream, Style
 from bhc.ir.timing import Channel, Factory, Ring
 from bhc.ir.types import Kind, Range, Type
 
-#: Cycles from the last word of a row being written to the first read word of a window that needs it being seen.
+#: Cycles from the last word of a row being written to the first word read of a window that needs it.
 WINDOW_DELAY = 2
 #: Depth of a FIFO that only decouples its ends.
 DEFAULT_DEPTH = 2

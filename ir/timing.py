@@ -296,7 +296,8 @@ def ring_reader(
                     yield from rows(released, have, now)
                     have, now = released, max(now, full.takes[-1])
                 while gone < released:
-                    yield from free.put(now)
+                    # The read that frees a row happens two cycles before the word has been consumed.
+                    yield from free.put(now - 2)
                     gone += 1
 
     return run

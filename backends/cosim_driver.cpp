@@ -1,0 +1,294 @@
+// Drives a bhc_top that Verilator has turned into C++: feeds beats, takes results, and records every beat of every stream
+// that carries a value of the graph.
+//
+//   simulator INPUT BYTES RECORDS WINDOWS WATCHDOG STALLS PAUSE VCD
+//
+// INPUT    file of input beats, little-endian
+// BYTES    size of an input beat: that of s_axis_tdata
+// RECORDS  existing directory; gets <i>.beats (beats in the format of INPUT) and <i>.cycles (two uint64 a window: the
+//          cycles of its first and last beat) of stream i, and summary.txt, which is written last
+// WINDOWS  number of windows in INPUT
+// WATCHDOG cycles without any beat moving, pauses apart, after which the design counts as stuck
+// STALLS   seed of random pauses at both ends, or "-" for none
+// PAUSE    greatest length of a phase of pauses, in cycles
+// VCD      file for waveforms (if the model was built with tracing), or "-"
+//
+// Cycle 0 is the first one after reset. A beat moves in a cycle in which valid and ready are high.
+//
+// summary.txt: "state finished|stuck|surplus", "cycles <n>", then a line for each stream:
+// "stream <beats> <cycles waiting with valid and no ready> <with ready and no valid> <valid now> <ready now>".
+//
+// cosim_streams.inc names the streams: RECORDED(signal, width, beats a window) or WATCHED(signal, beats a window).
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "Vbhc_top.h"
+#include "Vbhc_top___024root.h"
+#include "verilated.h"
+#if VM_TRACE
+#include "verilated_vcd_c.h"
+#endif
+
+// Verilator keeps signals of any width as little-endian machine words, so that on a little-endian host the first bytes
+// of a signal are its low bits.
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "beats are copied byte by byte");
+
+namespace {
+
+constexpr std::uint64_t kResetCycles = 4;
+constexpr std::uint64_t kDrainCycles = 256;  // after the last beat, to see beats that should not exist
+
+[[noreturn]] void Fail(const std::string& message) {
+  std::cerr << "simulator: " << message << '\n';
+  std::exit(EXIT_FAILURE);
+}
+
+// Random pauses: phases of any length up to `longest`, short ones as likely as long ones, in which one end never, seldom,
+// often, mostly or always pauses. So single gaps come up as well as jams that fill every FIFO.
+class Pauses {
+ public:
+  Pauses(std::uint64_t seed, std::uint64_t longest) : state_(seed) {
+    while (octaves_ < 63 && (std::uint64_t{1} << octaves_) < longest) ++octaves_;
+  }
+
+  bool Paused() {
+    if (left_ == 0) {
+      left_ = 1 + Random() % (std::uint64_t{1} << Random() % (octaves_ + 1));
+      constexpr std::uint64_t kOddsOf16[] = {0, 1, 8, 15, 16};
+      odds_ = kOddsOf16[Random() % 5];
+    }
+    --left_;
+    return Random() % 16 < odds_;
+  }
+
+ private:
+  // splitmix64
+  std::uint64_t Random() {
+    state_ += 0x9E3779B97F4A7C15u;
+    std::uint64_t z = state_;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return z ^ (z >> 31);
+  }
+
+  std::uint64_t state_;
+  std::uint64_t octaves_ = 0;
+  std::uint64_t left_ = 0;
+  std::uint64_t odds_ = 0;
+};
+
+class Stream {
+ public:
+  // data is nullptr for a stream that is only watched.
+  Stream(const CData* valid, const CData* ready, const void* data, unsigned width, std::uint64_t beats_per_window)
+      : valid_(valid), ready_(ready), data_(data), bytes_((width + 7) / 8), beats_per_window_(beats_per_window) {}
+
+  void Open(const std::string& stem, std::uint64_t windows) {
+    expected_ = windows * beats_per_window_;
+    cycles_.reserve(2 * windows);
+    if (data_ == nullptr) return;
+    record_.open(stem + ".beats", std::ios::binary);
+    if (!record_) Fail("cannot write " + stem + ".beats");
+  }
+
+  // Looks at one settled cycle; true if a beat moves.
+  bool Sample(std::uint64_t cycle) {
+    if (*valid_ & *ready_) {
+      if (beats_in_window_ == 0) cycles_.push_back(cycle);
+      if (++beats_in_window_ == beats_per_window_) {
+        cycles_.push_back(cycle);
+        beats_in_window_ = 0;
+      }
+      ++beats_;
+      if (data_ != nullptr) record_.write(static_cast<const char*>(data_), bytes_);
+      return true;
+    }
+    blocked_ += *valid_;
+    starved_ += *ready_;
+    return false;
+  }
+
+  bool complete() const { return beats_ >= expected_; }
+  bool surplus() const { return beats_ > expected_; }
+
+  void Close(const std::string& stem, std::ostream& summary) {
+    summary << "stream " << beats_ << ' ' << blocked_ << ' ' << starved_ << ' ' << int{*valid_} << ' ' << int{*ready_} << '\n';
+    std::ofstream cycles(stem + ".cycles", std::ios::binary);
+    cycles.write(reinterpret_cast<const char*>(cycles_.data()), static_cast<std::streamsize>(cycles_.size() * sizeof(cycles_[0])));
+    if (!cycles.flush() || (data_ != nullptr && !record_.flush())) Fail("cannot write " + stem);
+  }
+
+ private:
+  const CData* valid_;
+  const CData* ready_;
+  const void* data_;
+  unsigned bytes_;
+  std::uint64_t beats_per_window_;
+  std::uint64_t expected_ = 0;
+  std::uint64_t beats_ = 0;
+  std::uint64_t beats_in_window_ = 0;
+  std::uint64_t blocked_ = 0;
+  std::uint64_t starved_ = 0;
+  std::vector<std::uint64_t> cycles_;
+  std::ofstream record_;
+};
+
+std::vector<Stream> Streams(const Vbhc_top___024root& root) {
+  std::vector<Stream> streams;
+#define RECORDED(signal, width, beats)                                                           \
+  streams.emplace_back(&root.bhc_top__DOT__##signal##_valid, &root.bhc_top__DOT__##signal##_ready, \
+                       &root.bhc_top__DOT__##signal##_data, width, beats);
+#define WATCHED(signal, beats) \
+  streams.emplace_back(&root.bhc_top__DOT__##signal##_valid, &root.bhc_top__DOT__##signal##_ready, nullptr, 0, beats);
+#include "cosim_streams.inc"
+#undef RECORDED
+#undef WATCHED
+  return streams;
+}
+
+class Simulation {
+ public:
+  Simulation(const char* vcd_path) : top_(&context_) {
+    // Whatever has no reset starts with random contents, so that a design that relies on zeros is found out.
+    context_.randReset(2);
+    context_.randSeed(1);
+#if VM_TRACE
+    if (std::strcmp(vcd_path, "-") != 0) {
+      context_.traceEverOn(true);
+      vcd_ = std::make_unique<VerilatedVcdC>();
+      top_.trace(vcd_.get(), 99);
+      vcd_->open(vcd_path);
+      if (!vcd_->isOpen()) Fail(std::string("cannot write ") + vcd_path);
+    }
+#else
+    if (std::strcmp(vcd_path, "-") != 0) Fail("built without tracing");
+#endif
+  }
+
+  ~Simulation() {
+    top_.final();
+#if VM_TRACE
+    if (vcd_) vcd_->close();
+#endif
+  }
+
+  Simulation(const Simulation&) = delete;
+  Simulation& operator=(const Simulation&) = delete;
+
+  Vbhc_top& top() { return top_; }
+
+  // First half of a cycle: outputs follow the inputs.
+  void Settle() { Half(0); }
+  // Second half: the rising edge.
+  void Clock() { Half(1); }
+
+ private:
+  void Half(CData clock) {
+    top_.clk_i = clock;
+    top_.eval();
+#if VM_TRACE
+    if (vcd_) vcd_->dump(context_.time());
+#endif
+    context_.timeInc(1);
+  }
+
+  VerilatedContext context_;
+  Vbhc_top top_;
+#if VM_TRACE
+  std::unique_ptr<VerilatedVcdC> vcd_;
+#endif
+};
+
+std::vector<char> ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file) Fail("cannot read " + path);
+  std::vector<char> content(static_cast<std::size_t>(file.tellg()));
+  file.seekg(0);
+  file.read(content.data(), static_cast<std::streamsize>(content.size()));
+  if (!file) Fail("cannot read " + path);
+  return content;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 9) Fail("usage: simulator INPUT BYTES RECORDS WINDOWS WATCHDOG STALLS PAUSE VCD");
+  const std::vector<char> input = ReadFile(argv[1]);
+  const std::size_t beat_bytes = std::strtoull(argv[2], nullptr, 10);
+  const std::string records = argv[3];
+  const std::uint64_t windows = std::strtoull(argv[4], nullptr, 10);
+  const std::uint64_t watchdog = std::strtoull(argv[5], nullptr, 10);
+  const bool stalls = std::strcmp(argv[6], "-") != 0;
+  const std::uint64_t seed = stalls ? std::strtoull(argv[6], nullptr, 10) : 0;
+  const std::uint64_t longest = std::strtoull(argv[7], nullptr, 10);
+
+  if (beat_bytes == 0 || beat_bytes > sizeof(Vbhc_top::s_axis_tdata)) Fail("BYTES is not the size of s_axis_tdata");
+
+  Simulation simulation(argv[8]);
+  Vbhc_top& top = simulation.top();
+  std::vector<Stream> streams = Streams(*top.rootp);
+  for (std::size_t i = 0; i < streams.size(); ++i) streams[i].Open(records + "/" + std::to_string(i), windows);
+
+  const std::size_t input_beats = input.size() / beat_bytes;
+  std::size_t next_beat = 0;
+  Pauses input_pauses(2 * seed, longest);
+  Pauses output_pauses(2 * seed + 1, longest);
+
+  top.s_axis_tvalid = 0;
+  top.s_axis_tlast = 0;
+  top.m_axis_tready = 0;
+  for (std::uint64_t i = 0; i < 2 * kResetCycles; ++i) {
+    top.rst_ni = i >= kResetCycles;
+    simulation.Settle();
+    simulation.Clock();
+  }
+
+  const char* state = nullptr;
+  std::uint64_t cycle = 0;
+  std::uint64_t idle = 0;  // cycles since a beat moved, not counting pauses
+  bool complete = false;
+  for (; state == nullptr; ++cycle) {
+    const bool input_paused = stalls && input_pauses.Paused();
+    const bool output_paused = stalls && output_pauses.Paused();
+    // Once valid, a beat stays until it is taken.
+    if (!top.s_axis_tvalid && next_beat < input_beats && !input_paused) {
+      std::memcpy(&top.s_axis_tdata, &input[next_beat * beat_bytes], beat_bytes);
+      top.s_axis_tvalid = 1;
+    }
+    top.m_axis_tready = !output_paused;
+    simulation.Settle();
+    bool moved = false;
+    for (Stream& stream : streams) moved |= stream.Sample(cycle);
+    const bool taken = top.s_axis_tvalid && top.s_axis_tready;
+    simulation.Clock();
+    if (taken) {
+      ++next_beat;
+      top.s_axis_tvalid = 0;
+      std::memset(&top.s_axis_tdata, 0xDB, beat_bytes);  // what is not valid must not matter
+    }
+    if (moved) {
+      idle = 0;
+      complete = true;
+      for (const Stream& stream : streams) {
+        complete &= stream.complete();
+        if (stream.surplus()) state = "surplus";
+      }
+    } else if (!input_paused && !output_paused && ++idle >= (complete ? kDrainCycles : watchdog)) {
+      state = complete ? "finished" : "stuck";
+    }
+  }
+
+  std::ofstream summary(records + "/summary.txt");
+  summary << "state " << state << "\ncycles " << cycle << '\n';
+  for (std::size_t i = 0; i < streams.size(); ++i) streams[i].Close(records + "/" + std::to_string(i), summary);
+  if (!summary.flush()) Fail("cannot write " + records + "/summary.txt");
+  return EXIT_SUCCESS;
+}
