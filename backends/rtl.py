@@ -22,6 +22,8 @@ from bhc.backends.plan import BuildPlan
 from bhc.ir.pipeline import Memory, Pipeline, Stage, Stream
 
 TOP = "bhc_top"
+#: Library module that marks the last beat of a window.
+LAST = "bhc_last"
 
 
 def padded_width(stream: Stream) -> int:
@@ -172,17 +174,11 @@ def _output(stream: Stream, signal: str) -> list[str]:
         f"  assign {signal}_ready = m_axis_tready;",
         f"  assign m_axis_tdata = {data};",
     ]
-    if stream.beats == 1:
-        return [*lines, "  assign m_axis_tlast = 1'b1;"]
-    bits = (stream.beats - 1).bit_length()
     return [
         *lines,
-        f"  logic [{bits - 1}:0] beat_q;",
-        f"  assign m_axis_tlast = beat_q == {bits}'d{stream.beats - 1};",
-        "  always_ff @(posedge clk_i) begin",
-        "    if (!rst_ni) beat_q <= '0;",
-        "    else if (m_axis_tvalid & m_axis_tready) beat_q <= m_axis_tlast ? '0 : beat_q + 1'b1;",
-        "  end",
+        f"  {LAST} #(",
+        f"    .Beats({stream.beats})",
+        "  ) u_last (.clk_i, .rst_ni, .beat_i(m_axis_tvalid & m_axis_tready), .last_o(m_axis_tlast));",
     ]
 
 

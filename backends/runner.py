@@ -12,8 +12,8 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -227,19 +227,20 @@ def _execute(job: Job, processes: _Processes) -> None:
         raise fail("BHC502", f"{name} {how}:\n{tail(job.log)}", origin=str(job.log))
 
 
-def run_all(jobs: Sequence[Job], workers: int | None = None) -> None:
-    """Run jobs, at most `workers` at a time (default: one per processor).
+def run_all(
+    jobs: Sequence[Job], workers: int | None = None, done: Callable[[Job], None] = lambda _job: None
+) -> None:
+    """Run jobs, at most `workers` at a time (by default one per processor); `done` is called after each.
 
-    Raises BhcError of the first that fails (BHC501..BHC504); then, and on Ctrl-C, all children are ended
-    first.
+    Raises BhcError of the first that fails (BHC501..BHC504). Then, and on Ctrl-C, all children are ended first.
     """
     processes = _Processes()
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
         try:
-            futures = [pool.submit(_execute, job, processes) for job in jobs]
-            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-            for future in done:
+            futures = {pool.submit(_execute, job, processes): job for job in jobs}
+            for future in as_completed(futures):
                 future.result()
+                done(futures[future])
         finally:
             processes.stop()
 

@@ -6,16 +6,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bhc.ir import area, timing
-from bhc.ir.layout import DEFAULT_DEPTH, Layout
+from bhc.ir.layout import DEFAULT_DEPTH, Join, Layout
 from bhc.ir.pipeline import Stage, Style
 from bhc.ir.timing import Channel, Timing
 
 #: Windows that the timing model runs: enough to fill every ring buffer and settle.
-MODEL_WINDOWS = 4
+MODEL_WINDOWS = 3
+#: Kernels whose results come in a burst at the end of their work.
+_BURSTY = ("bhc_mvu", "bhc_pool")
 
 
-def model(layout: Layout, depths: Mapping[str, int | None], output: str, windows: int) -> Timing:
-    """Run the timing model with these FIFO depths."""
+def model(layout: Layout, depths: Mapping[str, int | None], output: str) -> tuple[Timing, dict[str, Channel]]:
+    """Run the timing model with these FIFO depths; the channels hold the cycles of every beat."""
     channels: dict[str, Channel] = {}
     output_of = {out: stream for stream, out in layout.links.items()}
 
@@ -34,38 +36,64 @@ def model(layout: Layout, depths: Mapping[str, int | None], output: str, windows
     end = channel(output)
     beats = layout.streams[output].beats
     factories.append(timing.sink(end, beats))
-    return timing.run(factories, list(channels.values()), end, beats, windows)
+    return timing.run(factories, list(channels.values()), end, beats, MODEL_WINDOWS), channels
 
 
-def size(layout: Layout, output: str, bound: int) -> tuple[dict[str, int], Timing]:
+def size(layout: Layout, output: str) -> tuple[dict[str, int], Timing]:
     """FIFO depths, and the timing with them.
 
-    Where two paths meet, the depth is what the shorter path holds while the longer one fills, read off the
-    model with that channel unbounded: a network that ran unbounded runs with the capacities that it used.
-    Elsewhere two registers will do, unless bursts cost throughput: then the shortest depth out of a few that
-    reaches the bound.
+    Where paths meet, a FIFO holds what its path delivers before the others do: read off the model with these
+    channels unbounded, which cannot deadlock; a network that ran unbounded runs with the capacities it used.
+    Behind a kernel that delivers its results at the end of its work in one burst, a FIFO takes the burst if
+    else the next kernel's work on it would hold up the first for longer than the slowest kernel's period.
+    Elsewhere two registers decouple the handshakes.
     """
-    free = dict.fromkeys(layout.joins)
-    timed = model(layout, free, output, MODEL_WINDOWS)
-    depths = {name: max(DEFAULT_DEPTH, timed.occupancy[name] + 1) for name in layout.joins}
-    timed = model(layout, depths, output, MODEL_WINDOWS)
-    plain = [name for name in layout.links if name not in depths]
-    if timed.period > bound * 1.01 and plain:
-        full = {name: max(DEFAULT_DEPTH, layout.streams[name].beats) for name in plain}
-        best = model(layout, {**depths, **full}, output, MODEL_WINDOWS)
-        if best.period * 1.01 < timed.period:
-            goal = best.period * 1.005
-            for name in plain:
-                for depth in sorted({DEFAULT_DEPTH, 16, 64, 256, full[name]}):
-                    if depth > full[name]:
-                        break
-                    trial = model(layout, {**depths, **full, name: depth}, output, MODEL_WINDOWS)
-                    if trial.period <= goal:
-                        full[name] = depth
-                        break
-            depths |= full
-            timed = model(layout, depths, output, MODEL_WINDOWS)
-    return {name: depths.get(name, DEFAULT_DEPTH) for name in layout.links}, timed
+    depths = dict.fromkeys(layout.links, DEFAULT_DEPTH) | _bursts(layout)
+    if layout.joins:
+        unbounded = dict.fromkeys(name for join in layout.joins for name in join.links)
+        _, channels = model(layout, {**depths, **unbounded}, output)
+        for join in layout.joins:
+            for name, held in zip(join.links, join.held, strict=True):
+                depths[name] = max(DEFAULT_DEPTH, _skew(layout, channels, name, join) + held)
+    timed, _ = model(layout, depths, output)
+    return depths, timed
+
+
+def _bursts(layout: Layout) -> dict[str, int]:
+    """Depths of the FIFOs that must take a burst."""
+    bound = max(stage.cycles for stage in layout.stages)
+    producers = {name: stage for stage in layout.stages for name in stage.sinks}
+    consumers = {name: stage for stage in layout.stages for name in stage.sources}
+    found: dict[str, int] = {}
+    for name, out in layout.links.items():
+        producer, consumer = producers.get(name), consumers.get(out)
+        while consumer is not None and consumer.kernel == "bhc_width":
+            consumer = consumers.get(consumer.sinks[0])
+        if producer is None or consumer is None or producer.kernel not in _BURSTY:
+            continue
+        beats = producer.params["Nf"] if producer.kernel == "bhc_mvu" else producer.params["Chunks"]
+        alone = beats == layout.streams[name].beats
+        if alone and beats > DEFAULT_DEPTH and producer.cycles + consumer.cycles - beats > bound:
+            found[name] = beats
+    return found
+
+
+def _skew(layout: Layout, channels: Mapping[str, Channel], name: str, join: Join) -> int:
+    """The most beats that a channel holds if the join takes each as soon as all its channels have it."""
+    puts = channels[name].puts
+    beats = layout.streams[name].beats
+    arrived = most = 0
+    for index in range(len(puts)):
+        together = puts[index]
+        for other in join.links:
+            ratio = layout.streams[other].beats
+            needed = -(-(index + 1) * ratio // beats) - 1
+            together = max(together, channels[other].puts[needed])
+        while arrived < len(puts) and puts[arrived] <= together:
+            arrived += 1
+        most = max(most, arrived - index)
+    # The beat that is in transit when the join takes the first one that waited.
+    return most + 2
 
 
 def with_depths(layout: Layout, depths: Mapping[str, int]) -> tuple[Stage, ...]:

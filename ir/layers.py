@@ -58,6 +58,8 @@ class Layer:
     weights: IntArray
     positions: tuple[int, int]
     accumulator: Accumulator
+    x_operand: Operand
+    w_operand: Operand
 
     @property
     def groups(self) -> int:
@@ -78,14 +80,6 @@ class Layer:
             return True
         op = self.node.op
         return isinstance(op, Conv) and op.kernel == (1, 1) and op.stride == (1, 1) and not op.pads
-
-    @property
-    def x_operand(self) -> Operand:
-        return activation_operand(self.x)
-
-    @property
-    def w_operand(self) -> Operand:
-        return weight_operand(self.weights)
 
     @property
     def macs(self) -> int:
@@ -123,7 +117,8 @@ def layer(graph: Graph, node: Node, fused: Node | None) -> Layer:
         thresholds=thresholds,
         counted=not depthwise,
     )
-    return Layer(node, fused or node, x, weights, positions, total)
+    operands = activation_operand(x), weight_operand(weights)
+    return Layer(node, fused or node, x, weights, positions, total, *operands)
 
 
 def foldable(graph: Graph, node: Node, users: Mapping[str, tuple[str, ...]]) -> Node | None:

@@ -5,7 +5,7 @@ Beside each kernel it notes the kernel's process in the timing model, from which
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import lcm
 from typing import assert_never
@@ -43,6 +43,16 @@ DEFAULT_DEPTH = 2
 Network = Callable[[Callable[[str], Channel]], list[Factory]]
 
 
+@dataclass(frozen=True, slots=True)
+class Join:
+    """FIFOs (by their input streams) whose paths meet, with the beats that each holds while the join takes a
+    pixel from the others.
+    """
+
+    links: tuple[str, ...]
+    held: tuple[int, ...]
+
+
 @dataclass(slots=True)
 class Layout:
     """Collects streams, stages and, for each, its process of the timing model."""
@@ -52,8 +62,9 @@ class Layout:
     processes: list[Network] = field(default_factory=list)
     #: Streams that are FIFOs' inputs, with the name of the FIFO's output.
     links: dict[str, str] = field(default_factory=dict)
-    #: Links whose depth must absorb the difference of two paths that meet.
-    joins: list[str] = field(default_factory=list)
+    joins: list[Join] = field(default_factory=list)
+    #: Channels of the value on each link.
+    channels: dict[str, int] = field(default_factory=dict)
     #: Latency of direct connections, whose channel holds the one beat that is being handed over.
     direct: dict[str, int] = field(default_factory=dict)
 
@@ -93,17 +104,23 @@ class Layout:
             )
         )
 
-    def buffer(self, stream: str, node: Node, *, join: bool = False) -> str:
+    def buffer(self, stream: str, node: Node) -> str:
         """Put a FIFO behind a stream; returns its output. The depth is decided later."""
         source = self.streams[stream]
         out = f"{stream}_q"
+        self.channels[stream] = node.type.channels
         self.streams[out] = replace(source, name=out, value=None)
         self.links[stream] = out
-        if join:
-            self.joins.append(stream)
         params = {"Width": source.width, "Depth": DEFAULT_DEPTH, "Style": int(Style.LUT)}
         self.stage(f"{stream}_fifo", "bhc_fifo", params, (stream,), (out,), node=node, cycles=source.beats)
         return out
+
+    def join(self, buffered: Sequence[str], pixels: int) -> None:
+        """Note that paths meet; the join takes `pixels` of one before it takes any of another."""
+        link_of = {out: link for link, out in self.links.items()}
+        links = tuple(link_of[name] for name in buffered)
+        held = tuple(pixels * (self.channels[name] // self.streams[name].lanes) for name in links)
+        self.joins.append(Join(links, held))
 
     def adapt(self, stream: str, lanes: int, name: str, node: Node) -> str:
         """Change the number of lanes; through the least common multiple where neither divides the other."""
@@ -168,15 +185,10 @@ class Placer:
 
     def _publish(self, stream: str, node: Node) -> None:
         """Buffer a value's stream, once for each reader."""
-        readers = self.graph.users()[node.name]
-        count = len(readers) + (node.name in self.graph.outputs)
-        joins = [
-            isinstance(n.op, Add | Concat) for name in readers for n in self.graph.nodes if n.name == name
-        ]
-        joins += [False] * (count - len(joins))
         layout = self.layout
+        count = len(self.graph.users()[node.name]) + (node.name in self.graph.outputs)
         if count == 1:
-            self.waiting[node.name] = [layout.buffer(stream, node, join=joins[0])]
+            self.waiting[node.name] = [layout.buffer(stream, node)]
             return
         source = layout.streams[stream]
         branches = tuple(f"{stream}_{index}" for index in range(count))
@@ -190,9 +202,7 @@ class Placer:
         layout.processes.append(
             lambda ch: [timing.fork(ch(stream), tuple(ch(b) for b in branches), source.beats)]
         )
-        self.waiting[node.name] = [
-            layout.buffer(branch, node, join=join) for branch, join in zip(branches, joins, strict=True)
-        ]
+        self.waiting[node.name] = [layout.buffer(branch, node) for branch in branches]
 
     def take(self, value: str) -> str:
         """The next reader's stream of a value."""
@@ -311,6 +321,7 @@ class Placer:
             case MaxPool() | SumPool():
                 out = self._pool(node, op, x, inp)
             case Add():
+                layout.join(streams, 0)
                 lanes = lcm(lanes, layout.streams[streams[1]].lanes)
                 a, b = (
                     layout.adapt(s, lanes, f"{name}_{port}", node)
@@ -414,6 +425,7 @@ class Placer:
                 if last
                 else Type((*node.type.shape[:-1], channels), node.type.range, node.type.bipolar)
             )
+            layout.join([left, stream], 1)
             lanes = _common_lanes(
                 layout.streams[left].lanes, layout.streams[stream].lanes, left_type, right_type
             )
@@ -437,7 +449,7 @@ class Placer:
             beats = joint.elements // lanes
             layout.stage(out, "bhc_concat", params, (a, b), (out,), node=node, cycles=beats)
             self._interleave(a, b, out, joint, counts)
-            left, left_type = out if last else layout.buffer(out, node, join=True), joint
+            left, left_type = out if last else layout.buffer(out, node), joint
         return left
 
     def _interleave(self, a: str, b: str, out: str, joint: Type, counts: tuple[int, int]) -> None:

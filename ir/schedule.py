@@ -64,8 +64,7 @@ def _assemble(
     placer.run()
     layout = placer.layout
     output = placer.take(graph.outputs[0])
-    bound = max(stage.cycles for stage in layout.stages)
-    depths, timed = fifos.size(layout, output, bound)
+    depths, timed = fifos.size(layout, output)
     stages = fifos.with_depths(layout, depths)
     made = Pipeline(name, layout.streams, stages, "in", output, clock, timed.period, timed.latency)
     pipeline.verify(made)

@@ -6,14 +6,16 @@
 //      the word of row oh*SH - PT + kh*DH, column ow*SW - PL + kw*DW, group g, chunk; PadWord in every lane outside the image.
 //      Reads = OH*OW*Groups*Replays*KH*KW*Chunks beats a window. 1-D: W = KW = OW = SW = DW = 1, PL = 0.
 //
-// A row is written while fewer than Rows rows of the ring are in use, and concurrently with reads; a row falls free with the
-// last read of the last windows (the oh) that need it, all rows of an image with its last read; rows that no window needs
-// are swallowed. Rows >= (KH-1)*DH+1; up to 2*((KH-1)*DH+1) more of them let the next rows and the next image in earlier.
+// A row is taken while less than Rows rows of the ring are in use, and concurrently with reads. The windows oh may be read
+// when the last row that they need is complete; with their last read, the rows above those of oh+1 fall free, and with the
+// last read of an image all its rows do, also those that are still to come (no window needs them: they are swallowed).
+// Rows >= (KH-1)*DH+1. No window may begin below the image: (OH-1)*SH - PT <= H.
 //
-//   latency       2, from taking the last beat of the last row that the windows oh need to their first beat
-//   cycles a window   max(Reads, H*W*Groups*Chunks) with Rows >= 2*((KH-1)*DH+1) and input always there; with fewer rows the
-//                 reads of an oh wait for the rows it lacks, which are written at one beat a cycle from 1 cycle after the
-//                 read that frees them
+//   latency           2, from taking the last beat of the last row that the windows oh need to their first beat
+//   freed rows        are taken from the cycle on that follows the last read, which is one before the beat's out_valid_o
+//   cycles a window   Reads, without a gap between beats, across images too, when input is always there, the reads of an oh
+//                     are not fewer than the writes (SH*W*Groups*Chunks), and, with Span = (KH-1)*DH+1,
+//                     Rows >= Span + max(SH, Span + rows below the last windows);  else as the two rules above have it
 //
 // The ring is a memory of words without row structure: writes and reads move through it by constant increments, so that there
 // are neither multipliers nor base registers. Padding is read as any other word and cleared in the read register.
@@ -131,19 +133,18 @@ module bhc_window #(
   // comparison. They stand in for the counters of oh and ow where padding needs them.
   localparam int LastRow = (OH - 1) * SH + Span - 1 - PT;
   localparam int LastCol = (OW - 1) * SW + (KW - 1) * DW - PL;
-  localparam bit RowPads = PT > 0 || LastRow >= H;
-  localparam bit ColPads = PL > 0 || LastCol >= W;
-  logic row_outside, col_outside, outside, row_below;
+  localparam int PartFirst = Span - PT - H;                        // rows below the image in the windows oh = 0
+  localparam int OhBefore = PartFirst > 0 ? -1 : -PartFirst / SH;  // the last oh without any
+  localparam int Part = (OhBefore + 1) * SH + PartFirst;           // rows below in the first windows that have some
+  logic row_done, row_outside, col_outside;
+  logic below;     // the present windows reach below the image,
+  logic complete;  // and so did the ones before, so that the image is complete
+  assign row_done = step && ow_end;
 
-  // `row_below`: the last row of these windows lies below the image; `row_partly`: that of the next ones will for the first time.
-  localparam int BelowFirst = Span - PT - H;                                    // rows of padding below, in the windows oh = 0
-  localparam int Partly = BelowFirst > 0 ? -1 : -BelowFirst / SH;               // the last oh without any
-  logic row_partly;
-
-  if (RowPads) begin : gen_row
+  if (PT > 0 || LastRow >= H) begin : gen_row
     localparam int MaxRow = LastRow > H ? LastRow : H;
     localparam int RowBits = $clog2(MaxRow + PT + 1);
-    localparam int BackRow = (KH - 1) * DH;
+    localparam int Back = (KH - 1) * DH;
     logic [RowBits-1:0] row_q, row_step;
     logic kh_steps, kh_end;
     assign kh_steps = level == (ChunkMajor == 0 ? 3'd2 : 3'd1);
@@ -151,8 +152,8 @@ module bhc_window #(
     always_comb begin
       if (kh_steps) row_step = RowBits'(DH);
       else if (level == 3'd7) row_step = RowBits'(-PT - LastRow);
-      else if (level == 3'd6) row_step = RowBits'(SH - BackRow);
-      else if (kh_end) row_step = RowBits'(-BackRow);
+      else if (level == 3'd6) row_step = RowBits'(SH - Back);
+      else if (kh_end) row_step = RowBits'(-Back);
       else row_step = '0;
     end
     always_ff @(posedge clk_i) begin
@@ -160,21 +161,33 @@ module bhc_window #(
       else if (step) row_q <= row_q + row_step;
     end
     assign row_outside = row_q >= RowBits'(H);
-    // Read when the loops inside are at their ends, where row_q is the last row of the windows.
-    assign oh_last = row_q == RowBits'(LastRow);
-    assign row_below = row_outside && row_q <= RowBits'(LastRow);
-    assign row_partly = Partly >= 0 && row_q == RowBits'(Partly * SH + Span - 1 - PT);
+    assign oh_last = row_q == RowBits'(LastRow);  // looked at when kh is at its end
+
+    if (LastRow >= H) begin : gen_below
+      always_ff @(posedge clk_i) begin
+        if (!rst_ni || (row_done && oh_last)) begin
+          below <= PartFirst > 0;
+          complete <= 1'b0;
+        end else if (row_done) begin
+          below <= below || row_q == RowBits'(OhBefore * SH + Span - 1 - PT);
+          complete <= below;
+        end
+      end
+    end else begin : gen_not_below
+      assign below = 1'b0;
+      assign complete = 1'b0;
+    end
   end else begin : gen_no_row
-    bhc_count #(.Count(OH)) u_oh (.clk_i, .rst_ni, .step_i(step && ow_end), .last_o(oh_last));
+    bhc_count #(.Count(OH)) u_oh (.clk_i, .rst_ni, .step_i(row_done), .last_o(oh_last));
     assign row_outside = 1'b0;
-    assign row_below = 1'b0;
-    assign row_partly = 1'b0;
+    assign below = 1'b0;
+    assign complete = 1'b0;
   end
 
-  if (ColPads) begin : gen_col
+  if (PL > 0 || LastCol >= W) begin : gen_col
     localparam int MaxCol = LastCol > W ? LastCol : W;
     localparam int ColBits = $clog2(MaxCol + PL + 1);
-    localparam int BackCol = (KW - 1) * DW;
+    localparam int Back = (KW - 1) * DW;
     logic [ColBits-1:0] col_q, col_step;
     logic kw_steps, kw_end;
     assign kw_steps = level == (ChunkMajor == 0 ? 3'd1 : 3'd0);
@@ -182,8 +195,8 @@ module bhc_window #(
     always_comb begin
       if (kw_steps) col_step = ColBits'(DW);
       else if (ow_end) col_step = ColBits'(-PL - LastCol);
-      else if (group_end) col_step = ColBits'(SW - BackCol);
-      else if (kw_end) col_step = ColBits'(-BackCol);
+      else if (group_end) col_step = ColBits'(SW - Back);
+      else if (kw_end) col_step = ColBits'(-Back);
       else col_step = '0;
     end
     always_ff @(posedge clk_i) begin
@@ -191,47 +204,43 @@ module bhc_window #(
       else if (step) col_q <= col_q + col_step;
     end
     assign col_outside = col_q >= ColBits'(W);
-    assign ow_last = col_q == ColBits'(LastCol);
+    assign ow_last = col_q == ColBits'(LastCol);  // looked at when kw is at its end
   end else begin : gen_no_col
     bhc_count #(.Count(OW)) u_ow (.clk_i, .rst_ni, .step_i(step && group_end), .last_o(ow_last));
     assign col_outside = 1'b0;
   end
-  assign outside = row_outside || col_outside;
 
-  // ---- Rows in the ring. `held` counts the complete rows from the first one of the windows being read, as if the padding of
-  // these windows were rows that are there: they may be read when held >= Span, and a row may be written while held < Rows.
-  // When a window row is done, held falls by the rows left behind, less the rows of padding that come in below;
-  // it can fall below zero (rows that no window needs), and is stored with an offset.
-  localparam int Below0 = BelowFirst > 0 ? BelowFirst : 0;
-  localparam int BelowLast = LastRow >= H ? LastRow - H + 1 : 0;
-  localparam int FreedPartly = SH - ((Partly + 1) * SH + Span - PT - H);
-  localparam int FreedImage = H - (OH - 1) * SH + BelowLast - Below0;
-  localparam int HeldFirst = PT + Below0;
-  localparam int FreedMost = SH > FreedImage ? SH : FreedImage;
+  // ---- Rows in the ring. `held` is the number of complete rows from the first row of the present windows on, padding above the
+  // image counted in. The windows may be read when it is Span, less the rows below the image; a row may be written until it is
+  // `limit`: Rows, and the padding above. It is stored with an offset: it falls below zero where rows are released that are
+  // still to come, because no window needs them.
+  localparam int FreedImage = H - (OH - 1) * SH;
+  localparam int FreedMost = LastRow < H && FreedImage > SH ? FreedImage : SH;
   localparam int Offset = FreedMost > Span ? FreedMost - Span : 0;
-  localparam int HeldGrown = FreedImage < 0 ? Rows - FreedImage : Rows;
-  localparam int HeldMost = HeldFirst > HeldGrown ? HeldFirst : HeldGrown;
-  localparam int HeldBits = $clog2(HeldMost + Offset + 1);
-  logic [HeldBits-1:0] held_q, freed;
-  logic write, read, row_written, row_done;
+  localparam int Full = Rows + Offset;
+  localparam int HeldBits = $clog2(Full + PT + 1);
+  logic [HeldBits-1:0] held_q, freed, limit;
+  logic read, row_written;
 
-  always_comb begin
-    if (!row_done) freed = '0;
-    else if (oh_last) freed = HeldBits'(FreedImage);
-    else if (row_below) freed = '0;
-    else if (row_partly) freed = HeldBits'(FreedPartly);
-    else freed = HeldBits'(SH);
-  end
+  assign freed = !row_done ? '0 : oh_last ? HeldBits'(FreedImage) : HeldBits'(SH);
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) held_q <= HeldBits'(HeldFirst + Offset);
+    if (!rst_ni) held_q <= HeldBits'(PT + Offset);
     else held_q <= held_q + HeldBits'(row_written) - freed;
   end
-  assign read = held_q >= HeldBits'(Span + Offset);
-  assign write = held_q < HeldBits'(Rows + Offset);
+  assign read = complete || held_q >= (below ? HeldBits'(Span + Offset - Part) : HeldBits'(Span + Offset));
+
+  if (PT > 0) begin : gen_above
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni || (row_done && oh_last)) limit <= HeldBits'(Full + PT);
+      else if (row_done) limit <= SH < PT && limit > HeldBits'(Full + SH) ? limit - HeldBits'(SH) : HeldBits'(Full);
+    end
+  end else begin : gen_none_above
+    assign limit = HeldBits'(Full);
+  end
 
   // ---- Write.
   logic take, row_last;
-  assign in_ready_o = write;
+  assign in_ready_o = held_q != limit;
   assign take = in_valid_i && in_ready_o;
   bhc_count #(.Count(Row)) u_write (.clk_i, .rst_ni, .step_i(take), .last_o(row_last));
   assign row_written = take && row_last;
@@ -240,7 +249,6 @@ module bhc_window #(
   logic free;
   assign free = !out_valid_o || out_ready_i;
   assign step = read && free;
-  assign row_done = step && ow_end;
 
   localparam int FirstWord = wrap(-PT * Row - PL * Pixel);
   always_ff @(posedge clk_i) begin
@@ -259,10 +267,13 @@ module bhc_window #(
     .Width(Lanes * Bits), .Depth(Ring), .Style(Style), .ReadLatency(1), .ClearWord({Lanes{PadWord}})
   ) u_ring (
     .clk_i, .write_i(take), .waddr_i(waddr_q), .wdata_i(in_data_i),
-    .read_i(step), .clear_i(outside), .raddr_i(raddr_q), .rdata_o(out_data_o)
+    .read_i(step), .clear_i(row_outside || col_outside), .raddr_i(raddr_q), .rdata_o(out_data_o)
   );
 
 `ifndef SYNTHESIS
-  initial assert (Rows >= Span) else $error("bhc_window: %0d rows do not hold a window of %0d", Rows, Span);
+  initial begin
+    assert (Rows >= Span) else $error("bhc_window: %0d rows do not hold a window of %0d", Rows, Span);
+    assert ((OH - 1) * SH - PT <= H) else $error("bhc_window: windows begin below the image");
+  end
 `endif
 endmodule
