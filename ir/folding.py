@@ -19,8 +19,8 @@ from bhc.ir.layers import (
     layer_window_params,
     memory_shapes,
     mvu_params,
+    shift_gaps,
     shift_params,
-    shift_steps,
 )
 from bhc.ir.pipeline import Folding, Resources
 
@@ -73,6 +73,7 @@ def choices(item: Layer) -> Iterator[Choice]:
             yield Choice(Mode.DEPTHWISE, folding, lanes, cycles, cost(item, Mode.DEPTHWISE, folding))
         return
     terms = item.taps * c_group
+    gaps = () if item.pointwise or item.groups > 1 else shift_gaps(item)
     for pe in divisors(m // item.groups):
         for simd in divisors(c_group):
             folding = Folding(pe, simd)
@@ -83,8 +84,7 @@ def choices(item: Layer) -> Iterator[Choice]:
         if item.pointwise or item.groups > 1:
             continue
         folding = Folding(pe, terms)
-        steps = shift_steps(item)
-        cycles = sum(m // pe if makes else 1 for _, makes in steps)
+        cycles = sum(max(m // pe, gap) for gap in gaps)
         yield Choice(Mode.SHIFT, folding, c_group, cycles, cost(item, Mode.SHIFT, folding))
 
 

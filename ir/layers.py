@@ -163,6 +163,13 @@ def shift_steps(item: Layer) -> tuple[tuple[bool, bool], ...]:
     )
 
 
+def shift_gaps(item: Layer) -> tuple[int, ...]:
+    """Steps of bhc_shift from each window to the next, windows of the next image included."""
+    steps = shift_steps(item)
+    makes = [index for index, (_, made) in enumerate(steps) if made]
+    return tuple(b - a for a, b in zip(makes, [*makes[1:], makes[0] + len(steps)], strict=True))
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """Size of a memory, before its contents are packed."""

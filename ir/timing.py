@@ -46,6 +46,11 @@ class Channel:
     puts: list[int] = field(default_factory=list)
     takes: list[int] = field(default_factory=list)
 
+    @property
+    def empty(self) -> bool:
+        """The next beat is not known yet: the reader must wait."""
+        return len(self.puts) <= len(self.takes)
+
     def wait(self) -> Iterator[None]:
         """Wait until the next beat exists."""
         while len(self.puts) <= len(self.takes):
@@ -95,7 +100,8 @@ def sink(channel: Channel, beats: int) -> Factory:
 
     def run(windows: int) -> Process:
         for _ in range(windows * beats):
-            yield from channel.wait()
+            if channel.empty:
+                yield from channel.wait()
             channel.takes.append(channel.head(0))
 
     return run
@@ -110,7 +116,8 @@ def elementwise(
         now = 0
         for _ in range(windows * beats):
             for channel in inputs:
-                yield from channel.wait()
+                if channel.empty:
+                    yield from channel.wait()
                 now = channel.head(now)
             for channel in inputs:
                 channel.takes.append(now)
@@ -128,7 +135,8 @@ def fork(inp: Channel, outputs: tuple[Channel, ...], beats: int) -> Factory:
     def run(windows: int) -> Process:
         now = 0
         for _ in range(windows * beats):
-            yield from inp.wait()
+            if inp.empty:
+                yield from inp.wait()
             now = inp.head(now)
             for channel in outputs:
                 yield from channel.put(now)
@@ -153,7 +161,8 @@ def gather(
         for _ in range(windows):
             for takes, puts in counts():
                 for _ in range(takes):
-                    yield from inp.wait()
+                    if inp.empty:
+                        yield from inp.wait()
                     now = inp.head(now)
                     inp.takes.append(now)
                     now += 1
@@ -175,7 +184,8 @@ def narrow(inp: Channel, out: Channel, beats_in: int, ratio: int) -> Factory:
     def run(windows: int) -> Process:
         now = 0
         for _ in range(windows * beats_in):
-            yield from inp.wait()
+            if inp.empty:
+                yield from inp.wait()
             now = inp.head(now)
             for _ in range(ratio):
                 yield from out.put(now)
@@ -195,7 +205,8 @@ def interleave(
         for _ in range(windows * pixels):
             for channel, count in ((a, chunks[0]), (b, chunks[1])):
                 for _ in range(count):
-                    yield from channel.wait()
+                    if channel.empty:
+                        yield from channel.wait()
                     now = channel.head(now)
                     channel.takes.append(now)
                     yield from out.put(now + latency)
@@ -205,21 +216,22 @@ def interleave(
 
 
 def matrix_vector(inp: Channel, out: Channel, positions: int, sf: int, nf: int, latency: int) -> Factory:
-    """An input-stationary bhc_mvu: every beat is held nf cycles, results come during the last of sf."""
+    """An input-stationary bhc_mvu: every beat is used nf cycles, results come during the last of sf."""
 
     def run(windows: int) -> Process:
         now = 0
         for _ in range(windows * positions):
             for beat in range(sf):
-                yield from inp.wait()
+                if inp.empty:
+                    yield from inp.wait()
                 now = inp.head(now)
+                inp.takes.append(now)
                 if beat < sf - 1:
                     now += nf
                 else:
                     for _ in range(nf):
                         yield from out.put(now + latency)
                         now = max(now, out.puts[-1] - latency) + 1
-                inp.takes.append(now - 1)
 
     return run
 
@@ -247,11 +259,13 @@ def ring_writer(inp: Channel, full: Channel, free: Channel, ring: Ring) -> Facto
         now = 0
         for row in range(windows * ring.rows):
             if row >= ring.capacity:
-                yield from free.wait()
+                if free.empty:
+                    yield from free.wait()
                 now = free.head(now)
                 free.takes.append(now)
             for _ in range(ring.row_beats):
-                yield from inp.wait()
+                if inp.empty:
+                    yield from inp.wait()
                 now = inp.head(now)
                 inp.takes.append(now)
                 now += 1
@@ -277,7 +291,8 @@ def ring_reader(
 
     def rows(upto: int, have: int, now: int) -> Iterator[None]:
         for _ in range(upto - have):
-            yield from full.wait()
+            if full.empty:
+                yield from full.wait()
             full.takes.append(full.head(now))
 
     def run(windows: int) -> Process:
@@ -306,28 +321,28 @@ def ring_reader(
 def shifter(
     inp: Channel, out: Channel, steps: tuple[tuple[bool, bool], ...], nf: int, latency: int
 ) -> Factory:
-    """bhc_shift with its bhc_mvu (sf = 1): steps are (takes a pixel, makes a window); a window is held nf
-    cycles.
+    """bhc_shift with its bhc_mvu (sf = 1), which uses each window nf cycles.
 
-    latency: from the window register being taken by the first fold to that result.
+    steps: (takes a pixel, makes a window), in order, for one image.
+    latency: from the window being taken by the bhc_mvu to the first result.
     """
 
     def run(windows: int) -> Process:
-        now = 0
+        step = free = 0  # when the next step, and the first fold of the next window, can happen
         for _ in range(windows):
             for takes, makes in steps:
                 if takes:
-                    yield from inp.wait()
-                    now = inp.head(now)
-                    inp.takes.append(now)
-                now += 1
+                    if inp.empty:
+                        yield from inp.wait()
+                    step = inp.head(step)
+                    inp.takes.append(step)
+                step += 1
                 if makes:
-                    # The window is seen one cycle after its step; the next step may coincide with its last
-                    # use.
+                    # Seen one cycle after its step; the next step may coincide with its being taken.
+                    free = step = max(step, free)
                     for _ in range(nf):
-                        yield from out.put(now + latency)
-                        now = max(now, out.puts[-1] - latency) + 1
-                    now -= 1
+                        yield from out.put(free + latency)
+                        free = max(free, out.puts[-1] - latency) + 1
 
     return run
 
@@ -350,17 +365,16 @@ def run(
 ) -> Timing:
     """Evaluate the network over `windows` windows. Raises DeadlockError."""
     live = [factory(windows) for factory in factories]
-    progress = 0
+    progress, rounds = -1, 0
     while live:
-        waiting = [process for process in live if next(process, True) is None]
-        done = sum(len(c.puts) + len(c.takes) for c in channels)
-        if waiting and done == progress:
-            full = tuple(
-                c.name for c in channels if c.depth is not None and len(c.puts) - len(c.takes) >= c.depth
-            )
-            raise DeadlockError(full)
-        progress = done
-        live = waiting
+        live = [process for process in live if next(process, True) is None]
+        rounds += 1
+        if rounds % 256 == 0:
+            done = sum(len(c.puts) + len(c.takes) for c in channels)
+            if done == progress:
+                full = (c for c in channels if c.depth is not None and len(c.puts) - len(c.takes) >= c.depth)
+                raise DeadlockError(tuple(c.name for c in full))
+            progress = done
     ends = [output.takes[(w + 1) * beats - 1] for w in range(windows)]
     period = ends[-1] - ends[-2] if windows > 1 else ends[-1] + 1
     return Timing(period, ends[0], {c.name: c.occupancy for c in channels})

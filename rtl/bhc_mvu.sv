@@ -4,8 +4,8 @@
 //   SignOut = 1: an output lane is (acc >= 0), OutBits = 1;   SignOut = 0: it is acc[OutBits-1:0].
 //
 // InputStationary = 0: for each position, for nf < Nf, for sf < Sf: one beat is taken (the producer replays).
-// InputStationary = 1: for each position, for sf < Sf: a beat is held at the input for Nf cycles and taken in the last of
-//   them; outputs leave during the last sf. Partial sums: Nf words of distributed RAM (a register when Nf = 1, none when Sf = 1).
+// InputStationary = 1: for each position, for sf < Sf: a beat is taken in the first of its Nf cycles and held in a register,
+//   so that the next one can be prepared meanwhile; outputs leave during the last sf. Partial sums: Nf words of distributed RAM (a register when Nf = 1, none when Sf = 1).
 // Cycles a window: Positions * Nf * Sf, either way.
 // Latency from taking a position's last beat to its last output beat: 2 + DotStages.
 //
@@ -59,15 +59,18 @@ module bhc_mvu #(
 
   // ---- Issue: one (beat, nf) pair a cycle enters the pipeline.
   logic en;  // the pipeline advances
-  logic issue;
+  logic held, present, issue;
   logic last_sf, last_nf;
   logic [SfBits-1:0] sf_q;
   logic [NfBits-1:0] nf_q;
   logic [WordBits-1:0] word_q;
 
   assign en = ~out_valid_o | out_ready_i;
-  assign issue = en & in_valid_i;
-  assign in_ready_o = InputStationary != 0 ? en & last_nf : en;
+  // A beat that is held is there in any case.
+  assign held = InputStationary != 0 && nf_q != '0;
+  assign present = in_valid_i | held;
+  assign issue = en & present;
+  assign in_ready_o = en & ~held;
   assign last_sf = sf_q == SfBits'(Sf - 1);
   assign last_nf = nf_q == NfBits'(Nf - 1);
 
@@ -85,7 +88,7 @@ module bhc_mvu #(
 
   logic [Simd*XBits-1:0] x_q;
   logic [Pe*Simd*WBits-1:0] w;
-  always_ff @(posedge clk_i) if (en) x_q <= in_data_i;
+  always_ff @(posedge clk_i) if (en & ~held) x_q <= in_data_i;
 
   bhc_rom #(
     .Width(Pe * Simd * WBits), .Depth(Nf * Sf), .Style(WeightsStyle), .File(WeightsFile), .Init(WeightsInit)
@@ -114,7 +117,7 @@ module bhc_mvu #(
   logic [DotStages+1:0] valid, first, last;
   logic [NfBits-1:0] nf [DotStages+2];
   logic [BiasBits-1:0] addr [DotStages+1];
-  assign valid[0] = in_valid_i;
+  assign valid[0] = present;
   assign first[0] = sf_q == '0;
   assign last[0] = last_sf;
   assign nf[0] = nf_q;

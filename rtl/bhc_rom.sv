@@ -21,7 +21,8 @@ module bhc_rom #(
     assign unused = ^{clk_i, en_i, addr_i};
     assign data_o = Init;
   end else if (Style == 1) begin : gen_lut
-    (* rom_style = "distributed", ram_style = "distributed" *) logic [Width-1:0] mem [Depth];
+    // Vivado reads rom_style; Yosys takes ram_style first, and has no LUT RAM to read synchronously.
+    (* ram_style = "registers", rom_style = "distributed" *) logic [Width-1:0] mem [Depth];
     initial $readmemh(File, mem);
     always_ff @(posedge clk_i) if (en_i) data_o <= mem[addr_i];
   end else if (Style == 2) begin : gen_block
