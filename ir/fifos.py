@@ -14,6 +14,8 @@ from bhc.ir.timing import Channel, Timing
 MODEL_WINDOWS = 3
 #: Kernels whose results come in a burst at the end of their work.
 _BURSTY = ("bhc_mvu", "bhc_pool")
+#: Kernels that pass beats on as they come.
+_PASSING = ("bhc_fifo", "bhc_threshold", "bhc_width")
 
 
 def model(layout: Layout, depths: Mapping[str, int | None], output: str) -> tuple[Timing, dict[str, Channel]]:
@@ -60,20 +62,27 @@ def size(layout: Layout, output: str) -> tuple[dict[str, int], Timing]:
 
 
 def _bursts(layout: Layout) -> dict[str, int]:
-    """Depths of the FIFOs that must take a burst."""
+    """Depths of the FIFOs that must take a burst: a whole window's results of a kernel, delivered at its
+    end.
+    """
     bound = max(stage.cycles for stage in layout.stages)
     producers = {name: stage for stage in layout.stages for name in stage.sinks}
     consumers = {name: stage for stage in layout.stages for name in stage.sources}
     found: dict[str, int] = {}
     for name, out in layout.links.items():
         producer, consumer = producers.get(name), consumers.get(out)
+        while producer is not None and producer.kernel in _PASSING:
+            producer = producers.get(producer.sources[0])
         while consumer is not None and consumer.kernel == "bhc_width":
             consumer = consumers.get(consumer.sinks[0])
         if producer is None or consumer is None or producer.kernel not in _BURSTY:
             continue
-        beats = producer.params["Nf"] if producer.kernel == "bhc_mvu" else producer.params["Chunks"]
-        alone = beats == layout.streams[name].beats
-        if alone and beats > DEFAULT_DEPTH and producer.cycles + consumer.cycles - beats > bound:
+        if consumer.kernel == "bhc_threshold":
+            continue  # passes the burst on; the FIFO behind it takes fewer bits
+        burst = producer.params["Nf"] if producer.kernel == "bhc_mvu" else producer.params["Chunks"]
+        beats = layout.streams[name].beats
+        whole = burst == layout.streams[producer.sinks[0]].beats
+        if whole and beats > DEFAULT_DEPTH and producer.cycles + consumer.cycles - burst > bound:
             found[name] = beats
     return found
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import assert_never
 
 from bhc.diagnostics import BhcError, fail
@@ -48,6 +49,10 @@ class Target:
     foldings: Mapping[str, Folding] = field(default_factory=dict)
 
 
+#: Makes a pipeline of one choice for each layer.
+Place = Callable[[Mapping[str, Choice]], Pipeline]
+
+
 def _layers(graph: Graph) -> dict[str, Layer]:
     users = graph.users()
     return {
@@ -58,8 +63,9 @@ def _layers(graph: Graph) -> dict[str, Layer]:
 
 
 def _assemble(
-    graph: Graph, layers: Mapping[str, Layer], picked: Mapping[str, Choice], name: str, clock: float
+    graph: Graph, layers: Mapping[str, Layer], picked: Mapping[str, Choice], *, name: str, clock: float
 ) -> Pipeline:
+    """Lay the layers out as picked, with everything around them."""
     placer = Placer(graph, layers, picked)
     placer.run()
     layout = placer.layout
@@ -101,7 +107,7 @@ def _too_big(made: Pipeline, available: Resources) -> BhcError:
 
 
 def schedule(graph: Graph, name: str, target: Target) -> Pipeline:
-    """The pipeline of a graph for a target. Raises diagnostics BHC301 to BHC305."""
+    """The pipeline of a graph for a target. Raises diagnostics BHC301 to BHC306."""
     _diagnose_edges(graph)
     layers = _layers(graph)
     options = dict(menu(layers))
@@ -115,63 +121,78 @@ def schedule(graph: Graph, name: str, target: Target) -> Pipeline:
         )
     for key, folding in target.foldings.items():
         options[key] = (given(layers[key], options[key], folding),)
+    place = partial(_assemble, graph, layers, name=name, clock=target.clock_mhz)
     match target.goal:
         case Rate(cycles):
-            picked = cheapest(options, cycles)
-            if picked is None:
-                least = fastest_period(options)
-                raise fail(
-                    "BHC306",
-                    f"{target.clock_mhz * 1e6 / cycles:.6g} windows a second are out of reach: one takes "
-                    f"{least} cycles with every product in parallel, which is "
-                    f"{target.clock_mhz * 1e6 / least:.6g} a second",
-                    hint="lower --fps or raise --clock",
-                )
-            made = _assemble(graph, layers, picked, name, target.clock_mhz)
-            if not made.estimate.fits(target.available):
-                raise _too_big(made, target.available)
-            return made
+            made = _meet(options, cycles, place, target)
         case Fit(share):
-            return _fit(graph, layers, options, name, target, share)
+            made = _fit(options, share, place, target)
         case _:
             assert_never(target.goal)
+    if not made.estimate.fits(target.available):
+        raise _too_big(made, target.available)
+    return made
 
 
-def _fit(
-    graph: Graph,
-    layers: Mapping[str, Layer],
-    options: Menu,
-    name: str,
-    target: Target,
-    share: float,
-) -> Pipeline:
-    """The fastest design within a share of the device; the smallest design where even that takes more."""
-    whole = target.available
-    part = share * FIT_MARGIN
-    limit = Resources(int(whole.lut * part), int(whole.ff * part), whole.bram36 * part, int(whole.dsp * part))
+def _meet(options: Menu, cycles: int, place: Place, target: Target) -> Pipeline:
+    """The smallest design of at most `cycles` a window.
+
+    Layers that hold each other up can make the period of a design longer than that of its slowest layer; then
+    the layers must be faster.
+    """
+    budget = cycles
+    while (picked := cheapest(options, budget)) is not None:
+        made = place(picked)
+        if made.cycles_per_window <= cycles:
+            return made
+        slowest = max(choice.cycles for choice in picked.values())
+        budget = min(slowest - 1, budget * cycles // made.cycles_per_window)
+    least = fastest_period(options)
+    raise fail(
+        "BHC306",
+        f"{target.clock_mhz * 1e6 / cycles:.6g} windows a second are out of reach: one takes {least} cycles "
+        f"at least, with every product in parallel, which is {target.clock_mhz * 1e6 / least:.6g} a second",
+        hint="lower --fps or raise --clock",
+    )
+
+
+def _fit(options: Menu, share: float, place: Place, target: Target) -> Pipeline:
+    """The fastest design within a share of the device, or within what the smallest design takes, if that is
+    more.
+    """
     steps = budgets(options)
 
-    def total(budget: int) -> Resources:
+    def layers_alone(budget: int) -> Resources:
         picked = cheapest(options, budget)
         assert picked is not None
-        return sum((c.cost for c in picked.values()), Resources())
+        return sum((choice.cost for choice in picked.values()), Resources())
 
-    low, high = 0, len(steps) - 1
-    while low < high:
-        middle = (low + high) // 2
-        if total(steps[middle]).fits(limit):
-            high = middle
-        else:
-            low = middle + 1
+    part, floor = share * FIT_MARGIN, layers_alone(steps[-1])
+    limit = Resources(
+        lut=max(int(target.available.lut * part), floor.lut),
+        ff=max(int(target.available.ff * part), floor.ff),
+        bram36=max(target.available.bram36 * part, floor.bram36),
+        dsp=max(int(target.available.dsp * part), floor.dsp),
+    )
+    low = 0
+    around = Resources()  # what FIFOs, adapters and pools take beside the layers
     while True:
+        high = len(steps) - 1
+        while low < high:
+            middle = (low + high) // 2
+            if (layers_alone(steps[middle]) + around).fits(limit):
+                high = middle
+            else:
+                low = middle + 1
         picked = cheapest(options, steps[low])
         assert picked is not None
-        made = _assemble(graph, layers, picked, name, target.clock_mhz)
-        if made.estimate.fits(limit):
+        made = place(picked)
+        if made.estimate.fits(limit) or low == len(steps) - 1:
             return made
-        if low == len(steps) - 1:
-            break
+        layers = layers_alone(steps[low])
+        around = Resources(
+            lut=max(made.estimate.lut - layers.lut, 0),
+            ff=max(made.estimate.ff - layers.ff, 0),
+            bram36=max(made.estimate.bram36 - layers.bram36, 0),
+        )
         low += 1
-    if not made.estimate.fits(whole):
-        raise _too_big(made, whole)
-    return made
