@@ -34,11 +34,15 @@ class RangeError(ValueError):
 
 
 def _pad(x: IntArray, pads: Pads, value: int) -> IntArray:
-    """Pad an (N, H, W, C) batch."""
+    """Pad an (N, H, W, C) batch; negative pads crop it."""
     if not pads:
         return x
-    widths = ((0, 0), (pads.top, pads.bottom), (pads.left, pads.right), (0, 0))
-    return np.pad(x, widths, constant_values=value)
+    height, width = x.shape[1:3]
+    inside = x[
+        :, max(0, -pads.top) : height + min(0, pads.bottom), max(0, -pads.left) : width + min(0, pads.right)
+    ]
+    widths = ((0, 0), (max(0, pads.top), max(0, pads.bottom)), (max(0, pads.left), max(0, pads.right)), (0, 0))
+    return np.pad(inside, widths, constant_values=value)
 
 
 def _taps(x: IntArray, op: Conv | MaxPool | SumPool, fill: int) -> IntArray:

@@ -140,18 +140,18 @@ def _meet(options: Menu, cycles: int, place: Place, target: Target) -> Pipeline:
     Layers that hold each other up can make the period of a design longer than that of its slowest layer; then
     the layers must be faster.
     """
-    budget = cycles
+    budget, least = cycles, fastest_period(options)
     while (picked := cheapest(options, budget)) is not None:
         made = place(picked)
         if made.cycles_per_window <= cycles:
             return made
+        least = made.cycles_per_window
         slowest = max(choice.cycles for choice in picked.values())
         budget = min(slowest - 1, budget * cycles // made.cycles_per_window)
-    least = fastest_period(options)
     raise fail(
         "BHC306",
         f"{target.clock_mhz * 1e6 / cycles:.6g} windows a second are out of reach: one takes {least} cycles "
-        f"at least, with every product in parallel, which is {target.clock_mhz * 1e6 / least:.6g} a second",
+        f"at least, which is {target.clock_mhz * 1e6 / least:.6g} a second",
         hint="lower --fps or raise --clock",
     )
 

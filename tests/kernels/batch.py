@@ -35,7 +35,7 @@ class Batch:
     select: Path
 
     def run(
-        self, case: int, beats: Mapping[str, Sequence[int]], expected: int, stalls: int = 0, slack: int = 40
+        self, case: int, beats: Mapping[str, Sequence[int]], expected: int, stalls: int = 0, slack: int = 1000
     ) -> Result:
         """Simulate one case; see Kernel.run."""
         self.select.write_text(f"{case:x}\n")

@@ -96,8 +96,9 @@ def build(
     *,
     sources: tuple[str, ...] = ("in",),
     sinks: int = 1,
+    path: Path | None = None,
 ) -> Kernel:
-    """Verilate rtl/<module>.sv, lint warnings being errors, and compile it with the driver.
+    """Verilate rtl/<module>.sv (or `path`), lint warnings being errors, and compile it with the driver.
 
     `memories` maps file names (as given in the parameters) to words, written as hex files into `folder`.
     `sinks` > 1 is for modules whose out_valid_o and out_ready_i are vectors.
@@ -110,8 +111,8 @@ def build(
     command = [
         *(_verilator(), "--cc", "-Wall", "-y", str(RTL), "--top-module", module, "--Mdir", str(objects)),
         *("--x-initial", "unique", "--x-assign", "unique", "--output-split", "0"),
-        *(f"-G{name}={_literal(value)}" for name, value in parameters.items()),
-        str(RTL / f"{module}.sv"),
+        *(f"-G{name}={literal(value)}" for name, value in parameters.items()),
+        str(path or RTL / f"{module}.sv"),
     ]
     _call(command)
     # One translation unit: parsing Verilator's headers is most of the compile time.
@@ -141,7 +142,7 @@ def unpack(word: int, bits: int, lanes: int, *, signed: bool = False) -> list[in
     return [value - (1 << bits) if signed and value >> (bits - 1) else value for value in values]
 
 
-def _literal(value: int | str | Bits) -> str:
+def literal(value: int | str | Bits) -> str:
     match value:
         case Bits():
             return f"{value.width}'h{value.value:x}"
