@@ -230,9 +230,8 @@ def memory_images(stage: Stage, word: str) -> BuildPlan:
 
 def emit(pipeline: Pipeline) -> BuildPlan:
     """The design as files. Pure: the same pipeline gives the same bytes."""
-    plan = BuildPlan({f"rtl/{TOP}.sv": _top(pipeline)}) | library_plan(
-        stage.kernel for stage in pipeline.stages
-    )
+    kernels = (stage.kernel for stage in pipeline.stages)
+    plan = BuildPlan({f"rtl/{TOP}.sv": _top(pipeline)}) | library_plan((LAST, *kernels))
     words = stage_words(pipeline)
     for stage in pipeline.stages:
         plan |= memory_images(stage, words[stage.name])

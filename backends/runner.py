@@ -67,6 +67,15 @@ def write(plan: BuildPlan, directory: Path) -> None:
             (directory / name).unlink(missing_ok=True)
 
 
+def replace(path: Path, content: str) -> None:
+    """Write one file as a whole or not at all. Raises BhcError (BHC504)."""
+    partial = path.with_name(path.name + ".partial")
+    with file_errors("write", path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(content, encoding="utf-8")
+        partial.replace(path)
+
+
 def _holds(path: Path, content: bytes) -> bool:
     return path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content
 
@@ -232,7 +241,7 @@ def run_all(
 ) -> None:
     """Run jobs, at most `workers` at a time (by default one per processor); `done` is called after each.
 
-    Raises BhcError of the first that fails (BHC501..BHC504). Then, and on Ctrl-C, all children are ended first.
+    Raises BhcError of the first that fails (BHC501..BHC504). Then, and on Ctrl-C, all children are ended.
     """
     processes = _Processes()
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:

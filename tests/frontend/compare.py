@@ -31,12 +31,16 @@ def assert_exact(net: Net, folder: Path, x: NDArray[Any], *outputs: str) -> Mode
         for name, tap in model.taps.items():
             q = values[name][n].reshape(-1)
             channels = values[name].shape[-1]
-            for position, expected in zip(tap.index.reshape(-1).tolist(), tensors[tap.tensor].reshape(-1), strict=True):
+            for position, expected in zip(
+                tap.index.reshape(-1).tolist(), tensors[tap.tensor].reshape(-1), strict=True
+            ):
                 if position < 0:
                     continue
                 c = position % channels
                 got = tap.scale[c % len(tap.scale)] * int(q[position]) + tap.offset[c % len(tap.offset)]
-                assert got == expected, f"window {n}, {name} ({tap.tensor}), position {position}: {got} is not {expected}"
+                assert got == expected, (
+                    f"window {n}, {name} ({tap.tensor}), position {position}: {got} is not {expected}"
+                )
                 compared += 1
         for output, answer in zip(model.tail.outputs, answers, strict=True):
             if not output.steps:

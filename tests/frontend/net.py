@@ -32,7 +32,11 @@ class Net:
         name = f"{kind.lower()}{len(self.nodes)}"
         made = [name, *(f"{name}_{i}" for i in range(1, outputs))]
         domain = self.domain if kind in QONNX_OPS else ""
-        self.nodes.append(helper.make_node(kind, list(inputs), made, name=f"{kind}_{len(self.nodes)}", domain=domain, **attributes))
+        self.nodes.append(
+            helper.make_node(
+                kind, list(inputs), made, name=f"{kind}_{len(self.nodes)}", domain=domain, **attributes
+            )
+        )
         return name
 
     def quant(
@@ -53,7 +57,13 @@ class Net:
         return self.op("BipolarQuant", x, self.constant(scale))
 
     def batch_norm(
-        self, x: str, gamma: ArrayLike, beta: ArrayLike, mean: ArrayLike, variance: ArrayLike, epsilon: float = 1e-5
+        self,
+        x: str,
+        gamma: ArrayLike,
+        beta: ArrayLike,
+        mean: ArrayLike,
+        variance: ArrayLike,
+        epsilon: float = 1e-5,
     ) -> str:
         parameters = [self.constant(np.atleast_1d(np.asarray(v))) for v in (gamma, beta, mean, variance)]
         return self.op("BatchNormalization", x, *parameters, epsilon=epsilon)

@@ -77,7 +77,9 @@ def quant(x: Array, s: Array, z: Array, bits: int, a: dict[str, Any], constant: 
     one_bit = bits == 1 and bool(a.get("signed", 1))
     scaled: Array
     if constant:
-        scaled = exact((x.astype(np.float32) / s.astype(np.float32) + z.astype(np.float32)).astype(np.float32))
+        scaled = exact(
+            (x.astype(np.float32) / s.astype(np.float32) + z.astype(np.float32)).astype(np.float32)
+        )
     else:
         scaled = x / exact(s) + exact(z)
 
@@ -110,9 +112,14 @@ def windows(x: Array, kernel: list[int], a: dict[str, Any], fill: Fraction | Non
     result = np.empty((*x.shape[:2], *out, *kernel), object)
     for position in product(*(range(o) for o in out)):
         for tap in product(*(range(k) for k in kernel)):
-            at = [p * s - b + t * d for p, s, b, t, d in zip(position, strides, pads, tap, dilations, strict=False)]
+            at = [
+                p * s - b + t * d
+                for p, s, b, t, d in zip(position, strides, pads, tap, dilations, strict=False)
+            ]
             inside = all(0 <= v < size for v, size in zip(at, x.shape[2:], strict=True))
-            result[(slice(None), slice(None), *position, *tap)] = x[(slice(None), slice(None), *at)] if inside else fill
+            result[(slice(None), slice(None), *position, *tap)] = (
+                x[(slice(None), slice(None), *at)] if inside else fill
+            )
     return result, out
 
 
@@ -176,13 +183,17 @@ def interpret(model: onnx.ModelProto, x: Array) -> dict[str, Array]:
     return values
 
 
-def apply(node: onnx.NodeProto, a: dict[str, Any], values: dict[str, Array], raw: dict[str, Array], constant: bool) -> Array:
+def apply(
+    node: onnx.NodeProto, a: dict[str, Any], values: dict[str, Array], raw: dict[str, Array], constant: bool
+) -> Array:
     v: list[Any] = [values.get(name) for name in node.input]
     x = v[0] if v else None
     match node.op_type:
         case "Quant" | "IntQuant":
             operand = raw[node.input[0]] if constant else x
-            return quant(operand, raw[node.input[1]], raw[node.input[2]], int(raw[node.input[3]].item()), a, constant)
+            return quant(
+                operand, raw[node.input[1]], raw[node.input[2]], int(raw[node.input[3]].item()), a, constant
+            )
         case "BipolarQuant":
             return np.asarray(each(lambda u: Fraction(1 if u >= 0 else -1), x) * v[1])
         case "Trunc":
@@ -257,7 +268,9 @@ def apply(node: onnx.NodeProto, a: dict[str, Any], values: dict[str, Array], raw
         case "Concat":
             return np.concatenate(v, a["axis"])
         case "Reshape":
-            return x.reshape([x.shape[i] if d == 0 else d for i, d in enumerate(integers(raw[node.input[1]]))])
+            return x.reshape(
+                [x.shape[i] if d == 0 else d for i, d in enumerate(integers(raw[node.input[1]]))]
+            )
         case "Flatten":
             return x.reshape(x.shape[0], -1)
         case "Transpose":

@@ -26,9 +26,7 @@ ordinary = floats(-4, 4)
 ties = st.integers(-64, 64).map(lambda n: n / 4)
 extreme = st.sampled_from([0.0, 2.0**-60, -(2.0**-60), 2.0**60, -(2.0**60), 1.0, -1.0, 3e38, 1e-38])
 numbers = st.one_of(ordinary, ties, extreme)
-positive = st.one_of(
-    st.sampled_from([1.0, 0.25, 4.0, 0.5, 2.0**-40, 2.0**40, 1e-30]), floats(2.0**-10, 16.0)
-)
+positive = st.one_of(st.sampled_from([1.0, 0.25, 4.0, 0.5, 2.0**-40, 2.0**40, 1e-30]), floats(2.0**-10, 16.0))
 
 
 @st.composite
@@ -40,12 +38,19 @@ def chains(draw: st.DrawFn) -> Net:
     def per_channel(strategy: st.SearchStrategy[float]) -> list[float]:
         return draw(st.lists(strategy, min_size=3, max_size=3))
 
-    for kind in draw(st.lists(st.sampled_from(["bn", "mul", "add", "sub", "div", "relu", "clip", "leaky", "prelu", "neg"]), max_size=4)):
+    for kind in draw(
+        st.lists(
+            st.sampled_from(["bn", "mul", "add", "sub", "div", "relu", "clip", "leaky", "prelu", "neg"]),
+            max_size=4,
+        )
+    ):
         match kind:
             case "bn":
                 variance = per_channel(st.one_of(positive, st.just(0.0)))
                 epsilon = draw(st.sampled_from([1e-5, 1.0, 2.0**-10]))
-                x = net.batch_norm(x, per_channel(numbers), per_channel(numbers), per_channel(numbers), variance, epsilon)
+                x = net.batch_norm(
+                    x, per_channel(numbers), per_channel(numbers), per_channel(numbers), variance, epsilon
+                )
             case "mul" | "add" | "sub":
                 operand = net.constant([per_channel(numbers)] if draw(st.booleans()) else draw(numbers))
                 pair = (operand, x) if draw(st.booleans()) else (x, operand)
@@ -99,7 +104,9 @@ def test_ties(mode: str, offset: float, tmp_path: Path) -> None:
 
 def test_zero_gamma_is_constant(tmp_path: Path) -> None:
     net = Net(4)
-    x = net.batch_norm(net.quant("x", 1.0, 4), [0, 0, 1, -1], [0.5, -0.5, 0, 0], 0.0 * np.ones(4), np.ones(4), 0.5)
+    x = net.batch_norm(
+        net.quant("x", 1.0, 4), [0, 0, 1, -1], [0.5, -0.5, 0, 0], 0.0 * np.ones(4), np.ones(4), 0.5
+    )
     net.sign(x)
     x = np.repeat(np.arange(-8, 8, dtype=np.float32)[:, None], 4, axis=1)
     model = assert_exact(net, tmp_path, x, net.nodes[-1].output[0])
@@ -109,5 +116,17 @@ def test_zero_gamma_is_constant(tmp_path: Path) -> None:
 @given(n=st.integers(1, 2**200), d=st.integers(1, 2**200), bits=st.integers(8, 200))
 def test_inverse_root_bracket(n: int, d: int, bits: int) -> None:
     low, high = inverse_root_bracket(Fraction(n, d), bits)
-    assert low * low * n <= d < high * high * n
-    assert (high - low) * 2**bits <= low
+    if low == high:
+        assert low * low * n == d
+    else:
+        assert low * low * n < d < high * high * n
+        assert (high - low) * 2**bits <= low
+
+
+def test_rational_and_irrational_roots_side_by_side(tmp_path: Path) -> None:
+    """Ties are decided in the channels whose standard deviation is rational."""
+    net = Net(3)
+    x = net.batch_norm(net.quant("x", 1.0, 4), [0.25, 0.25, 0.25], [0, 0, 0], [0, 0, 0], [1, 0, 3], 1.0)
+    net.quant(x, 1.0, 2)
+    x = np.repeat(np.arange(-8, 8, dtype=np.float32)[:, None], 3, axis=1)
+    assert_exact(net, tmp_path, x, net.nodes[-1].output[0])

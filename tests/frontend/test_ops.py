@@ -15,7 +15,6 @@ from tests.frontend.compare import assert_exact
 from tests.frontend.net import Net
 
 
-
 def ints(rng: np.random.Generator, *shape: int, low: int = -3, high: int = 3) -> NDArray[np.int64]:
     return rng.integers(low, high + 1, shape)
 
@@ -28,7 +27,9 @@ def norm(net: Net, rng: np.random.Generator, x: str, channels: int) -> str:
     """A BatchNorm with negative and zero gammas."""
     gamma = rng.normal(0, 1, channels)
     gamma[0] = 0
-    return net.batch_norm(x, gamma, rng.normal(0, 1, channels), rng.normal(0, 5, channels), rng.uniform(1, 50, channels))
+    return net.batch_norm(
+        x, gamma, rng.normal(0, 1, channels), rng.normal(0, 5, channels), rng.uniform(1, 50, channels)
+    )
 
 
 def start(*shape: int, bits: int = 4, scale: float = 0.5) -> tuple[Net, str]:
@@ -41,8 +42,6 @@ def run(net: Net, folder: Path, *outputs: str) -> None:
     x = np.random.default_rng(5).integers(-9, 10, (3, *shape)) * 0.5
     x[0] = 0
     assert_exact(net, folder, x.astype(np.float32), *outputs)
-
-
 
 
 # ---------------------------------------------------------------- convolutions
@@ -70,7 +69,9 @@ def test_conv_1d(attributes: dict[str, object], bipolar: bool, tmp_path: Path) -
     net, x = start(4, 9)
     if bipolar:
         x = net.sign(x)
-    w = net.weights(ints(rng, 8, 4 // int(str(attributes.get("group", 1))), 3), [[[s]] for s in rng.uniform(0.1, 1, 8)])
+    w = net.weights(
+        ints(rng, 8, 4 // int(str(attributes.get("group", 1))), 3), [[[s]] for s in rng.uniform(0.1, 1, 8)]
+    )
     x = net.op("Conv", x, w, net.constant(rng.normal(0, 1, 8)), **attributes)
     x = net.quant(norm(net, rng, x, 8), 0.3, 3)
     run(net, tmp_path, net.op("Identity", x))
@@ -78,7 +79,13 @@ def test_conv_1d(attributes: dict[str, object], bipolar: bool, tmp_path: Path) -
 
 @pytest.mark.parametrize(
     "attributes",
-    [{}, {"pads": [0, 1, 2, 0]}, {"strides": [2, 1], "dilations": [1, 2]}, {"auto_pad": "SAME_UPPER"}, {"group": 2}],
+    [
+        {},
+        {"pads": [0, 1, 2, 0]},
+        {"strides": [2, 1], "dilations": [1, 2]},
+        {"auto_pad": "SAME_UPPER"},
+        {"group": 2},
+    ],
     ids=str,
 )
 def test_conv_2d(attributes: dict[str, object], tmp_path: Path) -> None:
@@ -98,7 +105,12 @@ def test_conv_2d_on_one_dimensional_data(shape: tuple[int, ...], tmp_path: Path)
     kernel = (3, 1) if time == 0 else (1, 3)
     pads = [1, 0, 1, 0] if time == 0 else [0, 1, 0, 1]
     x = net.op("Conv", x, net.weights(ints(rng, 4, 3, *kernel)), pads=pads)
-    x = net.op("MaxPool", net.sign(x), kernel_shape=[2, 1] if time == 0 else [1, 2], strides=[2, 2] if time == 0 else [2, 2])
+    x = net.op(
+        "MaxPool",
+        net.sign(x),
+        kernel_shape=[2, 1] if time == 0 else [1, 2],
+        strides=[2, 2] if time == 0 else [2, 2],
+    )
     x = net.op("Conv", x, net.weights(ints(rng, 2, 4, 3, 3)), pads=[1, 1, 1, 1])
     path = net.save(tmp_path, net.op("Flatten", net.sign(x)))
     model = load(path)
@@ -210,7 +222,10 @@ def test_weights_behind_views(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- functions before the quantizer
 
 
-@pytest.mark.parametrize("order", ["norm pool", "pool norm", "norm relu pool", "pool relu norm", "norm pool norm", "norm pool norm pool"])
+@pytest.mark.parametrize(
+    "order",
+    ["norm pool", "pool norm", "norm relu pool", "pool relu norm", "norm pool norm", "norm pool norm pool"],
+)
 def test_max_pool_among_functions(order: str, tmp_path: Path) -> None:
     """Pools commute with what follows only where that increases; gammas of both signs."""
     rng = np.random.default_rng(13)
@@ -257,7 +272,15 @@ def test_trunc(mode: str, zero_point: float, tmp_path: Path) -> None:
 def test_average_then_trunc(tmp_path: Path) -> None:
     net, x = start(3, 8)
     x = net.op("Mul", net.op("AveragePool", x, kernel_shape=[4], strides=[4]), net.constant(4.0))
-    x = net.op("Trunc", x, net.constant(0.5), net.constant(0.0), net.constant(6.0), net.constant(4.0), rounding_mode="FLOOR")
+    x = net.op(
+        "Trunc",
+        x,
+        net.constant(0.5),
+        net.constant(0.0),
+        net.constant(6.0),
+        net.constant(4.0),
+        rounding_mode="FLOOR",
+    )
     run(net, tmp_path, net.quant(x, 0.5, 4))
 
 
