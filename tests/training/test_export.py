@@ -46,9 +46,7 @@ def test_export_computes_the_same(tmp_path: Path, exporter: Exporter) -> None:
     assert Path(f"{file}.data").exists() == (exporter is Exporter.DYNAMO)
     wrapper = ModelWrapper(str(file)).transform(InferShapes())
     (source,), (sink,) = wrapper.graph.input, wrapper.graph.output
-    got = np.concatenate(
-        [execute_onnx(wrapper, {source.name: row[None].numpy()})[sink.name] for row in x[:8]]
-    )
+    got = np.concatenate([execute_onnx(wrapper, {source.name: row[None].numpy()})[sink.name] for row in x[:8]])
     # The logits are integers times a power of two: exact in float32, whatever the order of summation.
     assert np.array_equal(got, infer(model, x[:8]).numpy())
 
