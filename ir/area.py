@@ -86,12 +86,8 @@ def _mvu(p: Mapping[str, int], roms: Sequence[Rom]) -> Resources:
     if p["InputStationary"] and p["Sf"] > 1 and p["Nf"] > 1:
         accumulate += 0.7 * p["AccBits"]
     row = per_product * products + (columns - 1) * 3 + accumulate
-    control = (
-        12 + _counter(p["Nf"]) + _counter(p["Sf"]) + (_counter(p["Positions"]) if p["Classes"] > 1 else 0)
-    )
-    registers = (
-        p["Pe"] * (p["AccBits"] * 1.2 + p["DotStages"] * 0.45 * products) + p["Simd"] * p["XBits"] + 25
-    )
+    control = 12 + _counter(p["Nf"]) + _counter(p["Sf"]) + (_counter(p["Positions"]) if p["Classes"] > 1 else 0)
+    registers = p["Pe"] * (p["AccBits"] * 1.2 + p["DotStages"] * 0.45 * products) + p["Simd"] * p["XBits"] + 25
     total = Resources(lut=round(p["Pe"] * row + control), ff=round(registers))
     for item in roms:
         total += rom(item.depth, item.width, item.style)
@@ -102,9 +98,7 @@ def _dw(p: Mapping[str, int], roms: Sequence[Rom]) -> Resources:
     product = p["XBits"] * p["WBits"] if p["WKind"] != Kind.BIPOLAR else p["XBits"]
     row = 1.1 * product + 1.2 * p["AccBits"]
     control = 12 + _counter(p["Taps"]) + _counter(p["Chunks"])
-    total = Resources(
-        lut=round(p["Lanes"] * row + control), ff=round(p["Lanes"] * (2 * p["AccBits"] + product) + 25)
-    )
+    total = Resources(lut=round(p["Lanes"] * row + control), ff=round(p["Lanes"] * (2 * p["AccBits"] + product) + 25))
     for item in roms:
         total += rom(item.depth, item.width, item.style)
     return total
@@ -154,15 +148,11 @@ def _fifo(p: Mapping[str, int]) -> Resources:
 
 def _threshold(p: Mapping[str, int], roms: Sequence[Rom]) -> Resources:
     table = sum(
-        round(0.5 * (p["InBits"] + 1) * max(1, (p["Chunks"] << stage) / 64))
-        if p["Chunks"] << stage > 1
-        else 0
+        round(0.5 * (p["InBits"] + 1) * max(1, (p["Chunks"] << stage) / 64)) if p["Chunks"] << stage > 1 else 0
         for stage in range(p["Stages"])
     )
     lane = p["Stages"] * (0.6 * p["InBits"] + 2) + table
-    return Resources(
-        lut=round(p["Lanes"] * lane + 10), ff=round(p["Lanes"] * p["Stages"] * (p["InBits"] + 2) + 10)
-    )
+    return Resources(lut=round(p["Lanes"] * lane + 10), ff=round(p["Lanes"] * p["Stages"] * (p["InBits"] + 2) + 10))
 
 
 def _pool(p: Mapping[str, int]) -> Resources:
@@ -170,9 +160,7 @@ def _pool(p: Mapping[str, int]) -> Resources:
     store = _ram(words, p["Lanes"] * p["OutBits"], Style.LUT)
     work = p["Lanes"] * (1.6 * p["OutBits"] if p["Bits"] > 1 else 1.5)
     counters = sum(_counter(n) for n in (p["KH"], p["KW"], p["W"], p["H"], p["Chunks"]))
-    return store + Resources(
-        lut=round(work + 1.5 * counters + 12), ff=round(p["Lanes"] * p["OutBits"] + counters + 8)
-    )
+    return store + Resources(lut=round(work + 1.5 * counters + 12), ff=round(p["Lanes"] * p["OutBits"] + counters + 8))
 
 
 def estimate(kernel: str, p: Mapping[str, int], roms: Sequence[Rom] = ()) -> Resources:
@@ -208,8 +196,6 @@ def estimate(kernel: str, p: Mapping[str, int], roms: Sequence[Rom] = ()) -> Res
         case "bhc_pad":
             return Resources(lut=p["Lanes"] * p["Bits"] + 20, ff=20)
         case "bhc_argmax":
-            return Resources(
-                lut=round(1.5 * p["Bits"] * p["Lanes"]) + 15, ff=2 * p["Bits"] + 2 * p["OutBits"] + 6
-            )
+            return Resources(lut=round(1.5 * p["Bits"] * p["Lanes"]) + 15, ff=2 * p["Bits"] + 2 * p["OutBits"] + 6)
         case _:
             raise ValueError(f"no area model for kernel '{kernel}'")

@@ -38,9 +38,7 @@ def _pad(x: IntArray, pads: Pads, value: int) -> IntArray:
     if not pads:
         return x
     height, width = x.shape[1:3]
-    inside = x[
-        :, max(0, -pads.top) : height + min(0, pads.bottom), max(0, -pads.left) : width + min(0, pads.right)
-    ]
+    inside = x[:, max(0, -pads.top) : height + min(0, pads.bottom), max(0, -pads.left) : width + min(0, pads.right)]
     widths = ((0, 0), (max(0, pads.top), max(0, pads.bottom)), (max(0, pads.left), max(0, pads.right)), (0, 0))
     return np.pad(inside, widths, constant_values=value)
 
@@ -153,9 +151,7 @@ def evaluate(graph: Graph, inputs: Mapping[str, NDArray[np.integer]]) -> Values:
     for declared in graph.inputs:
         value = np.asarray(inputs[declared.name], np.int64)
         if value.shape[1:] != declared.type.shape:
-            raise RangeError(
-                f"input '{declared.name}' has the shape {value.shape[1:]}, not {declared.type.shape}"
-            )
+            raise RangeError(f"input '{declared.name}' has the shape {value.shape[1:]}, not {declared.type.shape}")
         check(declared.name, value, declared.type)
         values[declared.name] = value
     for node in graph.nodes:

@@ -12,8 +12,6 @@ from bhc.ir.timing import Channel, Timing
 
 #: Windows that the timing model runs: enough to fill every ring buffer and settle.
 MODEL_WINDOWS = 3
-#: Kernels whose results come in a burst at the end of their work.
-_BURSTY = ("bhc_mvu", "bhc_pool")
 #: Kernels that pass beats on as they come.
 _PASSING = ("bhc_fifo", "bhc_threshold", "bhc_width")
 
@@ -32,7 +30,7 @@ def model(layout: Layout, depths: Mapping[str, int | None], output: str) -> tupl
                 channels[key] = Channel(key, 1, layout.direct.get(key, 0))
         return channels[key]
 
-    factories = [timing.source(channel("in"), layout.streams["in"].beats)]
+    factories = [timing.source(channel(layout.source), layout.streams[layout.source].beats)]
     for process in layout.processes:
         factories += process(channel)
     end = channel(output)
@@ -46,11 +44,14 @@ def size(layout: Layout, output: str) -> tuple[dict[str, int], Timing]:
 
     Where paths meet, a FIFO holds what its path delivers before the others do: read off the model with these
     channels unbounded, which cannot deadlock; a network that ran unbounded runs with the capacities it used.
-    Behind a kernel that delivers its results at the end of its work in one burst, a FIFO takes the burst if
-    else the next kernel's work on it would hold up the first for longer than the slowest kernel's period.
+    Behind a kernel that delivers results in bursts, a FIFO takes one burst, if the next kernel's work on it would
+    else hold up the kernels before for longer than the slowest kernel's period.
+    Before a kernel that needs the beginning of an image at once, a FIFO holds that beginning.
     Elsewhere two registers decouple the handshakes.
     """
     depths = dict.fromkeys(layout.links, DEFAULT_DEPTH) | _bursts(layout)
+    for name, depth in _heads(layout).items():
+        depths[name] = max(depths[name], depth)
     if layout.joins:
         unbounded = dict.fromkeys(name for join in layout.joins for name in join.links)
         _, channels = model(layout, {**depths, **unbounded}, output)
@@ -61,11 +62,27 @@ def size(layout: Layout, output: str) -> tuple[dict[str, int], Timing]:
     return depths, timed
 
 
+def _slowest_before(layout: Layout) -> dict[str, int]:
+    """For every stream, the cycles of the slowest kernel that it depends on."""
+    slowest = {"in": layout.streams["in"].beats}
+    for stage in layout.stages:  # in topological order
+        before = max(slowest[name] for name in stage.sources)
+        slowest |= dict.fromkeys(stage.sinks, max(before, stage.cycles))
+    return slowest
+
+
+def _burst(stage: Stage) -> int:
+    """Beats that a kernel delivers in direct succession, after a silence."""
+    p = stage.params
+    if stage.kernel == "bhc_mvu" and p["InputStationary"] and p["Sf"] > 1:
+        return p["Nf"]
+    return p["Chunks"] if stage.kernel == "bhc_pool" else 1
+
+
 def _bursts(layout: Layout) -> dict[str, int]:
-    """Depths of the FIFOs that must take a burst: a whole window's results of a kernel, delivered at its
-    end.
-    """
+    """Depths of the FIFOs that must take a burst."""
     bound = max(stage.cycles for stage in layout.stages)
+    slowest = _slowest_before(layout)
     producers = {name: stage for stage in layout.stages for name in stage.sinks}
     consumers = {name: stage for stage in layout.stages for name in stage.sources}
     found: dict[str, int] = {}
@@ -75,15 +92,36 @@ def _bursts(layout: Layout) -> dict[str, int]:
             producer = producers.get(producer.sources[0])
         while consumer is not None and consumer.kernel == "bhc_width":
             consumer = consumers.get(consumer.sinks[0])
-        if producer is None or consumer is None or producer.kernel not in _BURSTY:
+        if producer is None or consumer is None or _burst(producer) == 1:
             continue
         if consumer.kernel == "bhc_threshold":
             continue  # passes the burst on; the FIFO behind it takes fewer bits
-        burst = producer.params["Nf"] if producer.kernel == "bhc_mvu" else producer.params["Chunks"]
-        beats = layout.streams[name].beats
-        whole = burst == layout.streams[producer.sinks[0]].beats
-        if whole and beats > DEFAULT_DEPTH and producer.cycles + consumer.cycles - burst > bound:
-            found[name] = beats
+        beats, made = layout.streams[name].beats, layout.streams[producer.sinks[0]].beats
+        if slowest[name] + consumer.cycles - made > bound:
+            found[name] = max(DEFAULT_DEPTH, -(-_burst(producer) * beats // made))
+    return found
+
+
+def _heads(layout: Layout) -> dict[str, int]:
+    """Depths of the FIFOs before bhc_shift, which fills its window from the next image between two windows.
+
+    Unless it can wait for its first rows at the pace of the slowest kernel before it, they must be there already.
+    """
+    bound = max(stage.cycles for stage in layout.stages)
+    slowest = _slowest_before(layout)
+    consumers = {name: stage for stage in layout.stages for name in stage.sources}
+    found: dict[str, int] = {}
+    for name, out in layout.links.items():
+        consumer = consumers.get(out)
+        while consumer is not None and consumer.kernel == "bhc_width":
+            consumer = consumers.get(consumer.sinks[0])
+        if consumer is None or consumer.kernel != "bhc_shift":
+            continue
+        height = consumer.params["H"]
+        rows = min((consumer.params["KH"] - 1) * consumer.params["DH"] + 1, height)
+        work = consumers[consumer.sinks[0]].cycles
+        if work + rows * slowest[name] // height > bound:
+            found[name] = max(DEFAULT_DEPTH, -(-rows * layout.streams[name].beats // height))
     return found
 
 

@@ -139,20 +139,7 @@ class TopK:
     indices: bool
 
 
-Step = (
-    Binary
-    | Unary
-    | Clip
-    | LeakyRelu
-    | BatchNorm
-    | Softmax
-    | Reduce
-    | Transpose
-    | Reshape
-    | Gather
-    | ArgMax
-    | TopK
-)
+Step = Binary | Unary | Clip | LeakyRelu | BatchNorm | Softmax | Reduce | Transpose | Reshape | Gather | ArgMax | TopK
 
 Rounding = Literal["ROUND", "CEIL", "FLOOR", "UP", "DOWN", "HALF_UP", "HALF_DOWN"]
 
@@ -301,7 +288,19 @@ def _argmax(step: ArgMax, x: NDArray[Any]) -> IntArray:
         flipped = np.flip(x, axis=step.axis).argmax(axis=step.axis, keepdims=step.keepdims)
         index: IntArray = x.shape[step.axis] - 1 - flipped
         return index
-    return x.argmax(axis=step.axis, keepdims=step.keepdims)
+    first: IntArray = x.argmax(axis=step.axis, keepdims=step.keepdims)
+    return first
+
+
+def _reduce(step: Reduce, x: NDArray[Any]) -> NDArray[Any]:
+    match step.op:
+        case "mean":
+            return np.asarray(np.mean(x, axis=step.axes, keepdims=step.keepdims))
+        case "sum":
+            return np.asarray(np.sum(x, axis=step.axes, keepdims=step.keepdims))
+        case "max":
+            return np.asarray(np.max(x, axis=step.axes, keepdims=step.keepdims))
+    assert_never(step.op)
 
 
 def run_step(step: Step, x: NDArray[Any]) -> NDArray[Any]:
@@ -322,9 +321,7 @@ def run_step(step: Step, x: NDArray[Any]) -> NDArray[Any]:
         case Softmax():
             return _softmax(step, x)
         case Reduce():
-            reduce = {"mean": np.mean, "sum": np.sum, "max": np.max}[step.op]
-            result: NDArray[Any] = reduce(x, axis=step.axes, keepdims=step.keepdims)
-            return result
+            return _reduce(step, x)
         case Transpose():
             return x.transpose(step.perm)
         case Reshape():
@@ -431,7 +428,7 @@ def decode(q: IntArray, scale: tuple[Fraction, ...], offset: tuple[Fraction, ...
     near = product + offsets
     # Each of the four roundings (of scale, offset, product and sum) costs at most 2^-53 of what it rounds.
     slack = (np.abs(product) * 3 + np.abs(np.broadcast_to(offsets, q.shape)) * 2 + np.abs(near)) * 2.0**-52
-    result = near.astype(np.float32)
+    result: Float = near.astype(np.float32)
     doubtful = np.argwhere((near - slack).astype(np.float32) != (near + slack).astype(np.float32))
     for position in map(tuple, doubtful.tolist()):
         c = position[-1] % channels
@@ -466,7 +463,8 @@ class Attributes:
     def classify(self, predicted: Float) -> IntArray:
         """Class (N,) of the nearest vector in squared Euclidean distance, the first of equals, for (N, A)."""
         distance = np.square(predicted[:, None, :] - self.vectors[None]).sum(axis=2, dtype=np.float64)
-        return self.classes[distance.argmin(axis=1)]
+        nearest: IntArray = self.classes[distance.argmin(axis=1)]
+        return nearest
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -491,7 +489,8 @@ class Tail:
             return self.attributes.classify(first)
         if first.dtype == np.int64 and first.shape[1] == 1:
             return first[:, 0]
-        return first.argmax(axis=1)
+        best: IntArray = first.argmax(axis=1)
+        return best
 
 
 STEP_TYPES: Mapping[str, type[Any]] = {t.__name__: t for t in get_args(Step)}

@@ -97,9 +97,7 @@ def layer(graph: Graph, node: Node, fused: Node | None) -> Layer:
         case Conv() as op:
             weights, positions = op.weights, windows(x.image, op)
             if op.pads:
-                masks, position_class = border_classes(
-                    x.image, op.kernel, op.stride, op.dilation, op.pads, positions
-                )
+                masks, position_class = border_classes(x.image, op.kernel, op.stride, op.dilation, op.pads, positions)
         case Dense() as op:
             weights, positions = op.weights.reshape(op.weights.shape[0], 1, 1, -1), (1, 1)
         case _:
@@ -134,9 +132,7 @@ def foldable(graph: Graph, node: Node, users: Mapping[str, tuple[str, ...]]) -> 
     return None
 
 
-def _axis_steps(
-    size: int, count: int, kernel: int, stride: int, dilation: int, before: int
-) -> list[tuple[bool, bool]]:
+def _axis_steps(size: int, count: int, kernel: int, stride: int, dilation: int, before: int) -> list[tuple[bool, bool]]:
     """Along one axis, what bhc_shift does in each step: (walks over a pixel, ends a window).
 
     The padding between two images is walked over once; it ends one and begins the next.
@@ -185,9 +181,7 @@ def rom_style(depth: int, width: int) -> Style:
     RAMB18.
     """
     luts = width * -(-depth // 64)
-    halves = min(
-        -(-width // per_word) * -(-depth // words) for per_word, words in ((36, 512), (18, 1024), (9, 2048))
-    )
+    halves = min(-(-width // per_word) * -(-depth // words) for per_word, words in ((36, 512), (18, 1024), (9, 2048)))
     return Style.BLOCK if depth > 1 and luts > 190 * halves else Style.LUT
 
 
@@ -353,9 +347,7 @@ def memory_shapes(item: Layer, mode: Mode, folding: Folding) -> tuple[Shape, ...
         Shape("bias", bias_depth, bias_width, rom_style(bias_depth, bias_width)),
     ]
     if classes > 1:
-        shapes.append(
-            Shape("class", item.positions[0] * item.positions[1], (classes - 1).bit_length(), Style.LUT)
-        )
+        shapes.append(Shape("class", item.positions[0] * item.positions[1], (classes - 1).bit_length(), Style.LUT))
     return tuple(shapes)
 
 

@@ -57,6 +57,10 @@ class Join:
 class Layout:
     """Collects streams, stages and, for each, its process of the timing model."""
 
+    #: Names of the graph's values, which names made here must not meet.
+    reserved: frozenset[str] = frozenset()
+    #: The stream that the host feeds.
+    source: str = ""
     streams: dict[str, Stream] = field(default_factory=dict)
     stages: list[Stage] = field(default_factory=list)
     processes: list[Network] = field(default_factory=list)
@@ -67,6 +71,13 @@ class Layout:
     channels: dict[str, int] = field(default_factory=dict)
     #: Latency of direct connections, whose channel holds the one beat that is being handed over.
     direct: dict[str, int] = field(default_factory=dict)
+
+    def fresh(self, name: str) -> str:
+        """A name for a stream or stage that no value, stream or stage has: `name`, or one like it."""
+        taken = self.reserved | self.streams.keys() | {stage.name for stage in self.stages}
+        while name in taken:
+            name += "_"
+        return name
 
     def stream(self, name: str, like: Type, lanes: int, beats: int, value: str | None = None) -> str:
         self.streams[name] = Stream(name, lanes, like.bits, like.kind, beats, value)
@@ -107,12 +118,13 @@ class Layout:
     def buffer(self, stream: str, node: Node) -> str:
         """Put a FIFO behind a stream; returns its output. The depth is decided later."""
         source = self.streams[stream]
-        out = f"{stream}_q"
+        out = self.fresh(f"{stream}_q")
         self.channels[stream] = node.type.channels
         self.streams[out] = replace(source, name=out, value=None)
         self.links[stream] = out
         params = {"Width": source.width, "Depth": DEFAULT_DEPTH, "Style": int(Style.LUT)}
-        self.stage(f"{stream}_fifo", "bhc_fifo", params, (stream,), (out,), node=node, cycles=source.beats)
+        name = self.fresh(f"{stream}_fifo")
+        self.stage(name, "bhc_fifo", params, (stream,), (out,), node=node, cycles=source.beats)
         return out
 
     def join(self, buffered: Sequence[str], pixels: int) -> None:
@@ -135,6 +147,7 @@ class Layout:
         return stream
 
     def _width(self, stream: str, lanes: int, name: str, node: Node) -> str:
+        name = self.fresh(name)
         source = self.streams[stream]
         elements = source.lanes * source.beats
         self.streams[name] = replace(source, name=name, lanes=lanes, beats=elements // lanes, value=None)
@@ -166,8 +179,10 @@ class Placer:
         types = self.graph.types()
         source = self.graph.inputs[0]
         lanes = self._wanted_lanes(source.name, types[source.name])
-        self.layout.stream("in", source.type, lanes, source.type.elements // lanes, source.name)
-        self._publish("in", Node(source.name, Add(), (), source.type, (source.name,)))
+        self.layout.reserved = frozenset(types)
+        self.layout.source = self.layout.fresh("in")
+        self.layout.stream(self.layout.source, source.type, lanes, source.type.elements // lanes, source.name)
+        self._publish(self.layout.source, Node(source.name, Add(), (), source.type, (source.name,)))
         folded = {item.result.name for item in self.layers.values() if item.result is not item.node}
         for node in self.graph.nodes:
             if node.name in self.layers:
@@ -191,17 +206,14 @@ class Placer:
             self.waiting[node.name] = [layout.buffer(stream, node)]
             return
         source = layout.streams[stream]
-        branches = tuple(f"{stream}_{index}" for index in range(count))
+        branches = tuple(layout.fresh(f"{stream}_{index}") for index in range(count))
         for branch in branches:
             layout.streams[branch] = replace(source, name=branch, value=None)
         params = {"Width": source.width, "Sinks": count}
-        layout.stage(
-            f"{stream}_fork", "bhc_fork", params, (stream,), branches, node=node, cycles=source.beats
-        )
+        fork = layout.fresh(f"{stream}_fork")
+        layout.stage(fork, "bhc_fork", params, (stream,), branches, node=node, cycles=source.beats)
         layout.direct[stream] = 0
-        layout.processes.append(
-            lambda ch: [timing.fork(ch(stream), tuple(ch(b) for b in branches), source.beats)]
-        )
+        layout.processes.append(lambda ch: [timing.fork(ch(stream), tuple(ch(b) for b in branches), source.beats)])
         self.waiting[node.name] = [layout.buffer(branch, node) for branch in branches]
 
     def take(self, value: str) -> str:
@@ -226,20 +238,17 @@ class Placer:
             "folding": choice.folding,
         }
         nf, sf = (m // pe, item.taps) if choice.mode == Mode.DEPTHWISE else folds(item, choice.folding)
+        window = layout.fresh(f"{name}_window")
         match choice.mode:
             case Mode.STATIONARY:
                 params = mvu_params(item, choice.mode, choice.folding)
                 latency = _mvu_latency(params)
                 layout.stage(name, "bhc_mvu", params, (inp,), (out,), **work)  # type: ignore[arg-type]
-                layout.processes.append(
-                    lambda ch: [timing.matrix_vector(ch(inp), ch(out), positions, sf, nf, latency)]
-                )
+                layout.processes.append(lambda ch: [timing.matrix_vector(ch(inp), ch(out), positions, sf, nf, latency)])
             case Mode.SHIFT:
-                window = layout.stream(f"{name}_window", item.x, item.x.channels * item.taps, positions)
+                layout.stream(window, item.x, item.x.channels * item.taps, positions)
                 steps = shift_steps(item)
-                layout.stage(
-                    window, "bhc_shift", shift_params(item), (inp,), (window,), node=node, cycles=len(steps)
-                )
+                layout.stage(window, "bhc_shift", shift_params(item), (inp,), (window,), node=node, cycles=len(steps))
                 params = mvu_params(item, choice.mode, choice.folding)
                 latency = _mvu_latency(params)
                 layout.stage(name, "bhc_mvu", params, (window,), (out,), **work)  # type: ignore[arg-type]
@@ -257,8 +266,8 @@ class Placer:
                     )
                 else:
                     ring = layer_window_params(item, choice.mode, choice.folding)
-                    self._window(node, ring, inp, item.x, f"{name}_window", out, nf, sf, latency)
-                    layout.stage(name, kernel, params, (f"{name}_window",), (out,), **work)  # type: ignore[arg-type]
+                    self._window(node, ring, inp, item.x, window, out, nf, sf, latency)
+                    layout.stage(name, kernel, params, (window,), (out,), **work)  # type: ignore[arg-type]
         self._publish(out, item.result)
 
     @staticmethod
@@ -312,21 +321,14 @@ class Placer:
                 out = layout.stream(name, node.type, lanes, beats, name)
                 params, roms = threshold(op, x, lanes)
                 latency = params["Stages"] + 1
-                layout.stage(
-                    name, "bhc_threshold", params, (inp,), (out,), node=node, roms=roms, cycles=beats
-                )
-                layout.processes.append(
-                    lambda ch: [timing.elementwise((ch(inp),), (ch(out),), beats, latency)]
-                )
+                layout.stage(name, "bhc_threshold", params, (inp,), (out,), node=node, roms=roms, cycles=beats)
+                layout.processes.append(lambda ch: [timing.elementwise((ch(inp),), (ch(out),), beats, latency)])
             case MaxPool() | SumPool():
                 out = self._pool(node, op, x, inp)
             case Add():
                 layout.join(streams, 0)
                 lanes = lcm(lanes, layout.streams[streams[1]].lanes)
-                a, b = (
-                    layout.adapt(s, lanes, f"{name}_{port}", node)
-                    for s, port in zip(streams, "ab", strict=True)
-                )
+                a, b = (layout.adapt(s, lanes, f"{name}_{port}", node) for s, port in zip(streams, "ab", strict=True))
                 beats = x.elements // lanes
                 out = layout.stream(name, node.type, lanes, beats, name)
                 params = {
@@ -354,9 +356,7 @@ class Placer:
                     "PR": pads.right,
                     "Word": word,
                 }
-                layout.stage(
-                    name, "bhc_pad", params, (inp,), (out,), node=node, cycles=node.type.elements // lanes
-                )
+                layout.stage(name, "bhc_pad", params, (inp,), (out,), node=node, cycles=node.type.elements // lanes)
                 counts = _pad_counts(op, x, chunks)
                 layout.processes.append(lambda ch: [timing.gather(ch(inp), ch(out), lambda: iter(counts), 1)])
             case Argmax():
@@ -369,9 +369,7 @@ class Placer:
                     "OutBits": node.type.bits,
                 }
                 layout.stage(name, "bhc_argmax", params, (inp,), (out,), node=node, cycles=beats)
-                layout.processes.append(
-                    lambda ch: [timing.gather(ch(inp), ch(out), lambda: iter(((beats, 1),)), 1)]
-                )
+                layout.processes.append(lambda ch: [timing.gather(ch(inp), ch(out), lambda: iter(((beats, 1),)), 1)])
             case Conv() | Dense():
                 raise AssertionError(f"{name} is a compute layer")
             case _:
@@ -391,9 +389,7 @@ class Placer:
         out = layout.stream(name, node.type, lanes, node.type.elements // lanes, name)
         common = {"Bits": x.bits, "Kind": int(x.kind), "Lanes": lanes, "Chunks": chunks}
         tail = {"Op": int(not maximum), "OutBits": node.type.bits}
-        disjoint = (
-            op.stride == op.kernel and not op.pads and (not isinstance(op, MaxPool) or op.dilation == (1, 1))
-        )
+        disjoint = op.stride == op.kernel and not op.pads and (not isinstance(op, MaxPool) or op.dilation == (1, 1))
         if disjoint or (op.kernel == (height, width) and not op.pads):
             params = {**common, "H": height, "W": width, "KH": op.kernel[0], "KW": op.kernel[1], **tail}
             layout.stage(name, "bhc_pool", params, (inp,), (out,), node=node, cycles=x.elements // lanes)
@@ -407,9 +403,10 @@ class Placer:
         ring = window_params(x, op, lanes=lanes, groups=1, replays=1, chunk_major=True, pad_word=pad_word)
         # Chunk-major windows: each chunk is a pool of its own over the taps, so the pool sees one chunk.
         reads = oh * ow * chunks * taps
-        self._window(node, ring, inp, x, f"{name}_window", out, chunks, taps, 1)
+        window = layout.fresh(f"{name}_window")
+        self._window(node, ring, inp, x, window, out, chunks, taps, 1)
         params = {**common, "Chunks": 1, "H": oh * ow * chunks * taps, "W": 1, "KH": taps, "KW": 1, **tail}
-        layout.stage(name, "bhc_pool", params, (f"{name}_window",), (out,), node=node, cycles=reads)
+        layout.stage(name, "bhc_pool", params, (window,), (out,), node=node, cycles=reads)
         return out
 
     def _concat(self, node: Node, streams: list[str], types: Mapping[str, Type]) -> str:
@@ -420,19 +417,13 @@ class Placer:
             right_type = types[value]
             last = index == len(streams) - 1
             channels = left_type.channels + right_type.channels
-            joint = (
-                node.type
-                if last
-                else Type((*node.type.shape[:-1], channels), node.type.range, node.type.bipolar)
-            )
+            joint = node.type if last else Type((*node.type.shape[:-1], channels), node.type.range, node.type.bipolar)
             layout.join([left, stream], 1)
-            lanes = _common_lanes(
-                layout.streams[left].lanes, layout.streams[stream].lanes, left_type, right_type
-            )
+            lanes = _common_lanes(layout.streams[left].lanes, layout.streams[stream].lanes, left_type, right_type)
             a = layout.adapt(left, lanes, f"{name}_{index}a", node)
             b = layout.adapt(stream, lanes, f"{name}_{index}b", node)
             out = layout.stream(
-                name if last else f"{name}_{index}",
+                name if last else layout.fresh(f"{name}_{index}"),
                 joint,
                 lanes,
                 joint.elements // lanes,
@@ -511,11 +502,7 @@ def _pad_counts(op: Pad, x: Type, chunks: int) -> list[tuple[int, int]]:
     row = width + op.pads.left + op.pads.right
     counts = [(0, 1)] * (op.pads.top * row * chunks)
     for _ in range(height):
-        counts += (
-            [(0, 1)] * (op.pads.left * chunks)
-            + [(1, 1)] * (width * chunks)
-            + [(0, 1)] * (op.pads.right * chunks)
-        )
+        counts += [(0, 1)] * (op.pads.left * chunks) + [(1, 1)] * (width * chunks) + [(0, 1)] * (op.pads.right * chunks)
     return counts + [(0, 1)] * (op.pads.bottom * row * chunks)
 
 

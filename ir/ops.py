@@ -188,9 +188,7 @@ def _like(image_type: Type, height: int, width: int, channels: int) -> tuple[int
 def _infer_conv(op: Conv, x: Type) -> Type:
     m, _, _, c_group = op.weights.shape
     if c_group * op.groups != x.channels or m % op.groups:
-        raise TypeRuleError(
-            f"weights {op.weights.shape} in {op.groups} groups do not fit {x.channels} channels"
-        )
+        raise TypeRuleError(f"weights {op.weights.shape} in {op.groups} groups do not fit {x.channels} channels")
     oh, ow = windows(x.image, op)
     least, greatest = accumulator_bounds(op.weights, x.range, padded=bool(op.pads))
     return Type(_like(x, oh, ow, m), Range(int(least.min()), int(greatest.max())))

@@ -98,9 +98,7 @@ class Resources:
     dsp: int = 0
 
     def __add__(self, other: Resources) -> Resources:
-        return Resources(
-            self.lut + other.lut, self.ff + other.ff, self.bram36 + other.bram36, self.dsp + other.dsp
-        )
+        return Resources(self.lut + other.lut, self.ff + other.ff, self.bram36 + other.bram36, self.dsp + other.dsp)
 
     def fits(self, available: Resources) -> bool:
         return (
@@ -172,9 +170,7 @@ def verify(pipeline: Pipeline) -> None:
         kernel = stage.declaration
         if set(stage.params) != set(kernel.params):
             wrong = ", ".join(sorted(set(stage.params) ^ set(kernel.params)))
-            raise PipelineError(
-                f"stage '{stage.name}' and kernel '{kernel.name}' differ in parameters {wrong}"
-            )
+            raise PipelineError(f"stage '{stage.name}' and kernel '{kernel.name}' differ in parameters {wrong}")
         if len(stage.sources) != len(kernel.sources) or not stage.sinks:
             raise PipelineError(f"stage '{stage.name}' does not fit the ports of '{kernel.name}'")
         if not {m.name.partition("_")[0] for m in stage.memories} <= {m.name for m in kernel.memories}:
@@ -201,13 +197,10 @@ def dump(pipeline: Pipeline) -> str:
     ]
     lines += [f"stream {name} : {stream}" for name, stream in pipeline.streams.items()]
     for stage in pipeline.stages:
-        lines.append(
-            f"stage {stage.name} = {stage.kernel}({', '.join(stage.sources)}) -> {', '.join(stage.sinks)}"
-        )
+        lines.append(f"stage {stage.name} = {stage.kernel}({', '.join(stage.sources)}) -> {', '.join(stage.sinks)}")
         lines.append("  params " + " ".join(f"{key}={value}" for key, value in stage.params.items()))
         lines += [
-            f"  memory {m.name} {m.depth}x{m.width} {m.style.name.lower()} sha256:{m.digest()}"
-            for m in stage.memories
+            f"  memory {m.name} {m.depth}x{m.width} {m.style.name.lower()} sha256:{m.digest()}" for m in stage.memories
         ]
         if stage.cycles:
             lines.append(f"  cycles {stage.cycles}")

@@ -72,7 +72,7 @@ def _assemble(
     output = placer.take(graph.outputs[0])
     depths, timed = fifos.size(layout, output)
     stages = fifos.with_depths(layout, depths)
-    made = Pipeline(name, layout.streams, stages, "in", output, clock, timed.period, timed.latency)
+    made = Pipeline(name, layout.streams, stages, layout.source, output, clock, timed.period, timed.latency)
     pipeline.verify(made)
     return made
 

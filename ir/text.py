@@ -200,9 +200,7 @@ def _parse_op(name: str, attribute: dict[str, str]) -> Op:
                 Pads(*_ints(attribute["pads"])),
             )
         case "sumpool":
-            return SumPool(
-                _pair(attribute["kernel"]), _pair(attribute["stride"]), Pads(*_ints(attribute["pads"]))
-            )
+            return SumPool(_pair(attribute["kernel"]), _pair(attribute["stride"]), Pads(*_ints(attribute["pads"])))
         case "pad":
             return Pad(Pads(*_ints(attribute["pads"])), int(attribute["value"]))
         case "add":
@@ -228,9 +226,7 @@ def _parse_node(line: str) -> Node:
     attribute = dict(word.split("=", 1) for word in match["attributes"].split())
     inputs = tuple(unquote(name) for name in match["inputs"].split(", "))
     origin = tuple(unquote(name) for name in (match["origin"] or "").split())
-    return Node(
-        unquote(match["name"]), _parse_op(match["op"], attribute), inputs, _parse_type(match["type"]), origin
-    )
+    return Node(unquote(match["name"]), _parse_op(match["op"], attribute), inputs, _parse_type(match["type"]), origin)
 
 
 def load(text: str) -> Graph:

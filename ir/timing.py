@@ -107,9 +107,7 @@ def sink(channel: Channel, beats: int) -> Factory:
     return run
 
 
-def elementwise(
-    inputs: tuple[Channel, ...], outputs: tuple[Channel, ...], beats: int, latency: int
-) -> Factory:
+def elementwise(inputs: tuple[Channel, ...], outputs: tuple[Channel, ...], beats: int, latency: int) -> Factory:
     """One beat of every input makes one beat of every output (threshold, add)."""
 
     def run(windows: int) -> Process:
@@ -147,9 +145,7 @@ def fork(inp: Channel, outputs: tuple[Channel, ...], beats: int) -> Factory:
     return run
 
 
-def gather(
-    inp: Channel, out: Channel, counts: Callable[[], Iterator[tuple[int, int]]], latency: int
-) -> Factory:
+def gather(inp: Channel, out: Channel, counts: Callable[[], Iterator[tuple[int, int]]], latency: int) -> Factory:
     """Takes some beats, one a cycle, then puts some, one a cycle: width adapters, pools, argmax, pad.
 
     counts yields, for one window, (beats to take, beats to put after them); while more than one beat is put,
@@ -174,8 +170,24 @@ def gather(
 
 
 def widen(inp: Channel, out: Channel, beats_in: int, ratio: int) -> Factory:
-    """A narrow-to-wide adapter: collects `ratio` beats."""
-    return gather(inp, out, lambda: ((ratio, 1) for _ in range(beats_in // ratio)), 1)
+    """A narrow-to-wide adapter: collects `ratio` beats in one register, which it must be rid of to begin anew."""
+
+    def run(windows: int) -> Process:
+        now = 0
+        for _ in range(windows * beats_in // ratio):
+            for part in range(ratio):
+                if inp.empty:
+                    yield from inp.wait()
+                if part == 0 and out.puts:
+                    while len(out.takes) < len(out.puts):
+                        yield
+                    now = max(now, out.takes[-1])
+                now = inp.head(now)
+                inp.takes.append(now)
+                now += 1
+            yield from out.put(now)
+
+    return run
 
 
 def narrow(inp: Channel, out: Channel, beats_in: int, ratio: int) -> Factory:
@@ -195,9 +207,7 @@ def narrow(inp: Channel, out: Channel, beats_in: int, ratio: int) -> Factory:
     return run
 
 
-def interleave(
-    a: Channel, b: Channel, out: Channel, pixels: int, chunks: tuple[int, int], latency: int
-) -> Factory:
+def interleave(a: Channel, b: Channel, out: Channel, pixels: int, chunks: tuple[int, int], latency: int) -> Factory:
     """Concatenation: per pixel, chunks of a, then chunks of b."""
 
     def run(windows: int) -> Process:
@@ -318,9 +328,7 @@ def ring_reader(
     return run
 
 
-def shifter(
-    inp: Channel, out: Channel, steps: tuple[tuple[bool, bool], ...], nf: int, latency: int
-) -> Factory:
+def shifter(inp: Channel, out: Channel, steps: tuple[tuple[bool, bool], ...], nf: int, latency: int) -> Factory:
     """bhc_shift with its bhc_mvu (sf = 1), which uses each window nf cycles.
 
     steps: (takes a pixel, makes a window), in order, for one image.
@@ -360,9 +368,7 @@ class Timing:
     occupancy: dict[str, int]
 
 
-def run(
-    factories: list[Factory], channels: list[Channel], output: Channel, beats: int, windows: int
-) -> Timing:
+def run(factories: list[Factory], channels: list[Channel], output: Channel, beats: int, windows: int) -> Timing:
     """Evaluate the network over `windows` windows. Raises DeadlockError."""
     live = [factory(windows) for factory in factories]
     progress, rounds = -1, 0
