@@ -1,7 +1,7 @@
 """What stays on the host: the float head (up to the input's integers) and the float tail (from the output's integers).
 
-Both execute the float32 operations of the ONNX file, in its order, one IEEE float32 operation each, so that the host and
-an ONNX executor agree to the bit wherever the executor's own result is defined to the bit. Everything is a frozen
+Both execute the float32 operations of the ONNX file, in its order, one IEEE float32 operation each, so that the host
+and an ONNX executor agree to the bit wherever the executor's own result is defined to the bit. Everything is a frozen
 dataclass and converts to plain JSON data and back.
 """
 
@@ -148,7 +148,8 @@ Rounding = Literal["ROUND", "CEIL", "FLOOR", "UP", "DOWN", "HALF_UP", "HALF_DOWN
 class Quantizer:
     """QONNX Quant without its rescaling: round(clamp(x / scale + zero_point, lo, hi)) - shift, all float32.
 
-    scale and zero_point broadcast against (N, ...). shift is the integer that makes 0 stand for 0.0 where that is possible.
+    scale and zero_point broadcast against (N, ...). shift is the integer that makes 0 stand for 0.0 where that is
+    possible.
     """
 
     scale: Float

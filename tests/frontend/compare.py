@@ -18,8 +18,8 @@ from tests.frontend.rational import interpret
 def assert_exact(net: Net, folder: Path, x: NDArray[Any], *outputs: str) -> Model:
     """Import the net and check every stage on windows x (N, ...); returns the model.
 
-    Each IR value that an ONNX tensor stands for must decode to exactly that tensor's rational value, and the outputs to the
-    rational outputs rounded to float32 (where the tail has no float32 steps of its own).
+    Each IR value that an ONNX tensor stands for must decode to exactly that tensor's rational value, and the outputs
+    to the rational outputs rounded to float32 (where the tail has no float32 steps of its own).
     """
     model = load(net.save(folder, *outputs))
     values = evaluate(model.graph, {"input": model.head.run(x)})
@@ -31,9 +31,7 @@ def assert_exact(net: Net, folder: Path, x: NDArray[Any], *outputs: str) -> Mode
         for name, tap in model.taps.items():
             q = values[name][n].reshape(-1)
             channels = values[name].shape[-1]
-            for position, expected in zip(
-                tap.index.reshape(-1).tolist(), tensors[tap.tensor].reshape(-1), strict=True
-            ):
+            for position, expected in zip(tap.index.reshape(-1).tolist(), tensors[tap.tensor].reshape(-1), strict=True):
                 if position < 0:
                     continue
                 c = position % channels

@@ -2,11 +2,12 @@
 
     python -m tests.frontend.fold_campaign --channels 1000000 [--seed 0]
 
-Each channel is a dense accumulator (a sum of 4 inputs with random weights), a BatchNorm with random parameters over many
-orders of magnitude (negative and zero gammas, ties, extremes), perhaps a ReLU, and a quantizer of 1 to 3 bits or a sign.
-For every threshold t and every neighbour q of t, t - 1 and some random q, the level that the folded threshold gives must be the
-level of the definition, worked out here in integers: gamma * (s * q - mean) / sqrt(v) compared with a rational, by squares.
-Prints the number of channels, decisions and mismatches; exits with 1 if there is a mismatch.
+Each channel is a dense accumulator (a sum of 4 inputs with random weights), a BatchNorm with random parameters over
+many orders of magnitude (negative and zero gammas, ties, extremes), perhaps a ReLU, and a quantizer of 1 to 3 bits or
+a sign. For every threshold t and every neighbour q of t, t - 1 and some random q, the level that the folded threshold
+gives must be the
+level of the definition, worked out here in integers: gamma * (s * q - mean) / sqrt(v) compared with a rational, by
+squares. Prints the number of channels, decisions and mismatches; exits with 1 if there is a mismatch.
 """
 
 from __future__ import annotations
@@ -56,9 +57,7 @@ def random_parameters(rng: np.random.Generator, channels: int) -> dict[str, NDAr
         "gamma": mixed(rng.normal(0, 1, channels)),
         "beta": mixed(rng.normal(0, 1, channels)),
         "mean": mixed(rng.normal(0, 10, channels)),
-        "variance": np.where(rng.integers(0, 4, channels) == 0, np.round(variance) ** 2, variance).astype(
-            np.float32
-        ),
+        "variance": np.where(rng.integers(0, 4, channels) == 0, np.round(variance) ** 2, variance).astype(np.float32),
     }
 
 
@@ -82,9 +81,7 @@ def check_net(rng: np.random.Generator, channels: int, folder: Path) -> tuple[in
     assert isinstance(node.op, Threshold)
     lo = np.minimum(weights * -128, weights * 127).sum(axis=0)
     hi = np.maximum(weights * -128, weights * 127).sum(axis=0)
-    low, high = (
-        (0, 1) if bipolar else ((-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1))
-    )
+    low, high = (0, 1) if bipolar else ((-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1))
     if bits == 1 and signed and not bipolar:
         low, high = 0, 1
     one_bit = bipolar or (bits == 1 and signed)
@@ -96,9 +93,7 @@ def check_net(rng: np.random.Generator, channels: int, folder: Path) -> tuple[in
             int(q) for q in rng.integers(lo[c], hi[c] + 1, 2)
         }
         s = Fraction(float(weight_scale[0, c])) / 4
-        gamma, beta, mean, variance = (
-            Fraction(float(p[k][c])) for k in ("gamma", "beta", "mean", "variance")
-        )
+        gamma, beta, mean, variance = (Fraction(float(p[k][c])) for k in ("gamma", "beta", "mean", "variance"))
         v = variance + Fraction(float(np.float32(epsilon)))
         for q in around:
             if not lo[c] <= q <= hi[c]:
@@ -122,9 +117,7 @@ def check_net(rng: np.random.Generator, channels: int, folder: Path) -> tuple[in
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--channels", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()

@@ -33,9 +33,7 @@ class Net:
         made = [name, *(f"{name}_{i}" for i in range(1, outputs))]
         domain = self.domain if kind in QONNX_OPS else ""
         self.nodes.append(
-            helper.make_node(
-                kind, list(inputs), made, name=f"{kind}_{len(self.nodes)}", domain=domain, **attributes
-            )
+            helper.make_node(kind, list(inputs), made, name=f"{kind}_{len(self.nodes)}", domain=domain, **attributes)
         )
         return name
 

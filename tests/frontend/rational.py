@@ -1,8 +1,9 @@
 """A slow interpreter of QONNX graphs in exact rational arithmetic: the definition that the importer is tested against.
 
-It shares no code with bhc.frontend, works on numpy arrays of Fractions, one window at a time, and follows the operators'
-definitions word by word. 1 / sqrt of a number that is no rational square is taken to ROOT_BITS bits, many more than are needed
-to tell it from any rational that float32 parameters can make. Weight quantizers are evaluated in float32 as the files define them.
+It shares no code with bhc.frontend, works on numpy arrays of Fractions, one window at a time, and follows the
+operators' definitions word by word. 1 / sqrt of a number that is no rational square is taken to ROOT_BITS bits, many
+more than are needed to tell it from any rational that float32 parameters can make. Weight quantizers are evaluated in
+float32 as the files define them.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def exact(array: Array) -> Array:
     """The same numbers as Fractions."""
     out = np.empty(array.shape, object)
     for position in np.ndindex(array.shape):
-        value = array[position]
+        value: Any = array[position]
         out[position] = value if isinstance(value, Fraction) else Fraction(float(value))
     return out
 
@@ -34,7 +35,8 @@ def exact(array: Array) -> Array:
 def each(function: Callable[[Fraction], Fraction], array: Array) -> Array:
     out = np.empty(array.shape, object)
     for position in np.ndindex(array.shape):
-        out[position] = function(array[position])
+        value: Any = array[position]
+        out[position] = function(value)
     return out
 
 
@@ -77,9 +79,7 @@ def quant(x: Array, s: Array, z: Array, bits: int, a: dict[str, Any], constant: 
     one_bit = bits == 1 and bool(a.get("signed", 1))
     scaled: Array
     if constant:
-        scaled = exact(
-            (x.astype(np.float32) / s.astype(np.float32) + z.astype(np.float32)).astype(np.float32)
-        )
+        scaled = exact((x.astype(np.float32) / s.astype(np.float32) + z.astype(np.float32)).astype(np.float32))
     else:
         scaled = x / exact(s) + exact(z)
 
@@ -112,14 +112,9 @@ def windows(x: Array, kernel: list[int], a: dict[str, Any], fill: Fraction | Non
     result = np.empty((*x.shape[:2], *out, *kernel), object)
     for position in product(*(range(o) for o in out)):
         for tap in product(*(range(k) for k in kernel)):
-            at = [
-                p * s - b + t * d
-                for p, s, b, t, d in zip(position, strides, pads, tap, dilations, strict=False)
-            ]
+            at = [p * s - b + t * d for p, s, b, t, d in zip(position, strides, pads, tap, dilations, strict=False)]
             inside = all(0 <= v < size for v, size in zip(at, x.shape[2:], strict=True))
-            result[(slice(None), slice(None), *position, *tap)] = (
-                x[(slice(None), slice(None), *at)] if inside else fill
-            )
+            result[(slice(None), slice(None), *position, *tap)] = x[(slice(None), slice(None), *at)] if inside else fill
     return result, out
 
 
@@ -187,13 +182,11 @@ def apply(
     node: onnx.NodeProto, a: dict[str, Any], values: dict[str, Array], raw: dict[str, Array], constant: bool
 ) -> Array:
     v: list[Any] = [values.get(name) for name in node.input]
-    x = v[0] if v else None
+    x: Any = v[0]
     match node.op_type:
         case "Quant" | "IntQuant":
             operand = raw[node.input[0]] if constant else x
-            return quant(
-                operand, raw[node.input[1]], raw[node.input[2]], int(raw[node.input[3]].item()), a, constant
-            )
+            return quant(operand, raw[node.input[1]], raw[node.input[2]], int(raw[node.input[3]].item()), a, constant)
         case "BipolarQuant":
             return np.asarray(each(lambda u: Fraction(1 if u >= 0 else -1), x) * v[1])
         case "Trunc":
@@ -268,9 +261,7 @@ def apply(
         case "Concat":
             return np.concatenate(v, a["axis"])
         case "Reshape":
-            return x.reshape(
-                [x.shape[i] if d == 0 else d for i, d in enumerate(integers(raw[node.input[1]]))]
-            )
+            return x.reshape([x.shape[i] if d == 0 else d for i, d in enumerate(integers(raw[node.input[1]]))])
         case "Flatten":
             return x.reshape(x.shape[0], -1)
         case "Transpose":

@@ -1,7 +1,8 @@
-"""Chains of scales, normalizations, limits and a quantizer over every reachable integer, against rational arithmetic."""
+"""Chains of scales, normalizations, limits and a quantizer over every reachable integer, in exact arithmetic."""
 
 from __future__ import annotations
 
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bhc.frontend import load
 from bhc.frontend.exact import inverse_root_bracket
+from bhc.ir.evaluate import evaluate
 from tests.frontend.compare import assert_exact
 from tests.frontend.net import Net
 
@@ -104,12 +107,10 @@ def test_ties(mode: str, offset: float, tmp_path: Path) -> None:
 
 def test_zero_gamma_is_constant(tmp_path: Path) -> None:
     net = Net(4)
-    x = net.batch_norm(
-        net.quant("x", 1.0, 4), [0, 0, 1, -1], [0.5, -0.5, 0, 0], 0.0 * np.ones(4), np.ones(4), 0.5
-    )
+    x = net.batch_norm(net.quant("x", 1.0, 4), [0, 0, 1, -1], [0.5, -0.5, 0, 0], 0.0 * np.ones(4), np.ones(4), 0.5)
     net.sign(x)
-    x = np.repeat(np.arange(-8, 8, dtype=np.float32)[:, None], 4, axis=1)
-    model = assert_exact(net, tmp_path, x, net.nodes[-1].output[0])
+    data = np.repeat(np.arange(-8, 8, dtype=np.float32)[:, None], 4, axis=1)
+    model = assert_exact(net, tmp_path, data, net.nodes[-1].output[0])
     assert model.exactness.channels == 4
 
 
@@ -128,5 +129,33 @@ def test_rational_and_irrational_roots_side_by_side(tmp_path: Path) -> None:
     net = Net(3)
     x = net.batch_norm(net.quant("x", 1.0, 4), [0.25, 0.25, 0.25], [0, 0, 0], [0, 0, 0], [1, 0, 3], 1.0)
     net.quant(x, 1.0, 2)
-    x = np.repeat(np.arange(-8, 8, dtype=np.float32)[:, None], 3, axis=1)
-    assert_exact(net, tmp_path, x, net.nodes[-1].output[0])
+    data = np.repeat(np.arange(-8, 8, dtype=np.float32)[:, None], 3, axis=1)
+    assert_exact(net, tmp_path, data, net.nodes[-1].output[0])
+
+
+def _squash(function: str, x: Decimal) -> Decimal:
+    """Tanh or sigmoid to the context's digits, by the exponential function."""
+    if function == "Tanh":
+        return ((2 * x).exp() - 1) / ((2 * x).exp() + 1)
+    return 1 / (1 + (-x).exp())
+
+
+@pytest.mark.parametrize("function", ["Tanh", "Sigmoid"])
+@pytest.mark.parametrize("zero_point", [0.0, 3.5])
+def test_squashed_activations(function: str, zero_point: float, tmp_path: Path) -> None:
+    """A quantizer behind tanh or sigmoid, against the functions to 80 digits; ties occur at 0 only."""
+    net = Net(3)
+    x = net.op("Mul", net.quant("x", 1.0, 8), net.constant([[0.015625, -0.3, 1e-3]]))
+    x = net.quant(net.op(function, x), 0.125, 4, zero_point)
+    model = load(net.save(tmp_path, x))
+    q = np.arange(-128, 128, dtype=np.float32)
+    data = np.repeat(q[:, None], 3, axis=1)
+    values = evaluate(model.graph, {"input": model.head.run(data)})
+    got = model.tail.run([values[o] for o in model.graph.outputs])[0]
+    with localcontext() as context:
+        context.prec = 80
+        for c, factor in enumerate(np.array([0.015625, -0.3, 1e-3], np.float32).tolist()):
+            for n, integer in enumerate(q.tolist()):
+                y = _squash(function, Decimal(integer) * Decimal(factor)) * 8 + Decimal(zero_point)
+                level = min(max(y, Decimal(-8)), Decimal(7)).to_integral_value(ROUND_HALF_EVEN)
+                assert got[n, c] == float((level - Decimal(zero_point)) / 8)
