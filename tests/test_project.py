@@ -151,9 +151,7 @@ def test_package_links() -> None:
     """The links in bhc/ are relative, lead to the folder of their name, and none dangles in a clone."""
     for name in package_folders():
         assert (ROOT / "bhc" / name).readlink() == Path("..", name)
-        assert any(file.parts[0] == name for file in tracked()), (
-            f"{name}/ is empty: bhc/{name} dangles in a clone"
-        )
+        assert any(file.parts[0] == name for file in tracked()), f"{name}/ is empty: bhc/{name} dangles in a clone"
 
 
 def test_pins_agree() -> None:
@@ -233,9 +231,7 @@ def test_type_checkers_reach_every_folder(clone: Path, checker: str) -> None:
     planted = [f"{folder}/planted.py" for folder in ("bhc", *packages, "tests", "examples")]
     for name in planted:
         (clone / name).write_text('planted: int = "text"\n', encoding="utf-8")
-    result = subprocess.run(
-        [sys.executable, "-m", checker], cwd=clone, check=False, capture_output=True, text=True
-    )
+    result = subprocess.run([sys.executable, "-m", checker], cwd=clone, check=False, capture_output=True, text=True)
     reported = [line for line in result.stdout.splitlines() if "error: " in line]
     unseen = [name for name in planted if not any(f"{name}:1" in line for line in reported)]
     assert unseen == []
@@ -259,7 +255,5 @@ def test_skips_fail_in_ci(tmp_path: Path, body: str, no_skip: str, outcome: str)
     (tmp_path / "tests" / "test_it.py").write_text(test, encoding="utf-8")
     environment = {**os.environ, "BHC_NO_SKIP": no_skip, "BHC_SHARED": str(tmp_path)}
     command = [sys.executable, "-m", "pytest", "-q"]
-    result = subprocess.run(
-        command, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True
-    )
+    result = subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True)
     assert result.stdout.splitlines()[-1].startswith(outcome)

@@ -1,0 +1,177 @@
+"""From an ONNX file to a build: the whole way, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from bhc import folder, inputs
+from bhc.backends import rtl
+from bhc.backends.plan import BuildPlan
+from bhc.backends.runner import file_errors, write
+from bhc.build import Build
+from bhc.inputs import Source, Windows
+from bhc.ir import passes, pipeline, text
+from bhc.ir.graph import Graph
+from bhc.ir.pipeline import Folding, Pipeline
+from bhc.ir.schedule import schedule
+from bhc.options import ModelFile, Options, resolve
+from bhc.progress import SILENT, Progress
+from bhc.report import ExactnessRow, ModelRow, Report, Tensor, Verification, make
+from bhc.simulator import Network
+from bhc.verify import compare
+
+if TYPE_CHECKING:
+    from bhc.frontend import Model, Port
+    from bhc.frontend.reference import Executor
+
+Emit = Literal["graph", "pipeline", "rtl", "project"]
+
+
+def compile(  # noqa: A001 - the verb of the command line
+    model: str | Path,
+    *,
+    target: str | Path = "pynq-z2",
+    clock: float | None = None,
+    fps: float | None = None,
+    fit: bool = False,
+    folding: str | Path | Mapping[str, Folding] | None = None,
+    backend: str = "rtl",
+    mode: str = "window",
+    hop: int | None = None,
+    delta: str = "off",
+    calibrate: str | Path | None = None,
+    out: str | Path | None = None,
+    verify: Source | None = None,
+    emit: Emit = "project",
+    dump_ir: str | Path | None = None,
+    progress: Progress = SILENT,
+) -> Build:
+    """Compile a QONNX model for a board.
+
+    target: a board's name, or the path of its TOML file. clock: MHz, by default the board's. fps (windows a
+    second), fit or folding: how parallel the design is, see Options. out: folder that gets the build, or the
+    part of it that `emit` names. verify: windows to compare the simulator on with onnxruntime. dump_ir:
+    folder that gets the graph after each pass.
+
+    Raises:
+        BhcError: everything that is wrong with the model or the options.
+        MismatchError: verify found a difference; the build is written all the same.
+    """
+    options = Options(target, clock, fps, fit, folding, backend, mode, hop, delta, calibrate)
+    directory = None if out is None else Path(out)
+    if directory is not None:
+        folder.check_output(directory)
+    made = Compilation(model, options, dump_ir=dump_ir, progress=progress)
+    windows = None if verify is None else inputs.load(verify, made.network.head)
+    if directory is not None:
+        made.write(directory, emit)
+    build = made.build(directory if emit == "project" else None)
+    if windows is not None:
+        made.verify(build, windows)
+    return build
+
+
+class Compilation:
+    """The steps of `compile`, so that the command line can stop after any of them."""
+
+    def __init__(
+        self,
+        path: str | Path,
+        options: Options,
+        *,
+        dump_ir: str | Path | None = None,
+        progress: Progress = SILENT,
+    ) -> None:
+        """Read the model and rewrite its graph."""
+        self.path = Path(path)
+        self.progress = progress
+        with progress.step(f"reading {self.path.name}"):
+            self.model = load_model(self.path)
+        self.settings = resolve(options, ModelFile(self.model.name, self.model.sha256))
+        graph = _rewrite(self.model.graph, None if dump_ir is None else Path(dump_ir))
+        self.network = Network(graph, self.model.head, self.model.tail)
+
+    @cached_property
+    def design(self) -> Pipeline:
+        """The scheduled pipeline."""
+        with self.progress.step("scheduling"):
+            return schedule(self.network.graph, self.model.name, self.settings.schedule)
+
+    @cached_property
+    def report(self) -> Report:
+        """The report, nothing compared yet."""
+        exactness = self.model.exactness
+        return make(
+            self.settings,
+            _model_row(self.model),
+            ExactnessRow(exactness.channels, exactness.ambiguous_channels),
+            self.design,
+        )
+
+    def plan(self, emit: Emit) -> BuildPlan:
+        """The files of a build, down to a level."""
+        network = folder.network_plan(self.network)
+        plan = network
+        if emit != "graph":
+            plan |= BuildPlan({folder.PIPELINE: pipeline.dump(self.design)})
+        if emit in {"rtl", "project"}:
+            plan |= rtl.emit(self.design)
+        if emit == "project":
+            plan |= folder.settings_plan(self.settings, network)
+            plan |= BuildPlan({folder.REPORT: self.report.dump()})
+        return plan
+
+    def write(self, directory: Path, emit: Emit) -> None:
+        """Make the folder hold the build, down to a level."""
+        plan = self.plan(emit)
+        with self.progress.step(f"writing {directory}"):
+            write(plan, directory)
+            with file_errors("write", directory):
+                (directory / "logs").mkdir(exist_ok=True)
+
+    def build(self, directory: Path | None) -> Build:
+        """The build, which lies in `directory` if it was written."""
+        return Build(self.settings, self.network, self.report, self.design, directory, self.progress)
+
+    def verify(self, build: Build, windows: Windows, against: Executor = "onnxruntime") -> Verification:
+        """Compare the simulator with an executor. Raises MismatchError, with the result in the build's
+        report.
+        """
+        with self.progress.step(f"comparing with {against} on {len(windows):,} windows"):
+            entry = compare(self.path, self.model, self.network, windows, self.progress, against, self.settings.backend)
+        build.record(entry)
+        return entry
+
+
+def load_model(path: str | Path) -> Model:
+    """Read an ONNX file. Raises BhcError."""
+    # Reading the onnx package takes longer than all else that starts up, and only this needs it.
+    from bhc import frontend
+
+    return frontend.load(Path(path))
+
+
+def _rewrite(graph: Graph, dump: Path | None) -> Graph:
+    """The graph after all passes; each step goes to the folder `dump`, if there is one."""
+    steps = {"00-frontend.txt": text.dump(graph)}
+
+    def after(name: str, result: Graph) -> None:
+        steps[f"{len(steps):02}-{name}.txt"] = text.dump(result)
+
+    result = passes.run(graph, after if dump is not None else None)
+    if dump is not None:
+        with file_errors("write", dump):
+            dump.mkdir(parents=True, exist_ok=True)
+        for name, content in steps.items():
+            folder.save(dump / name, content)
+    return result
+
+
+def _model_row(model: Model) -> ModelRow:
+    def tensors(ports: tuple[Port, ...]) -> tuple[Tensor, ...]:
+        return tuple(Tensor(port.name, port.shape) for port in ports)
+
+    return ModelRow(model.name, model.sha256, tensors(model.inputs), tensors(model.outputs), model.tail.classes)

@@ -1,0 +1,209 @@
+"""The command line: parses arguments, calls bhc.commands, turns exceptions into messages and exit codes.
+
+docs/cli.md is its manual.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bhc import commands
+from bhc.diagnostics import BhcError, fail
+from bhc.report import MismatchError
+from bhc.version import __version__
+
+DONE, DIAGNOSTIC, MISMATCH, INTERRUPTED = 0, 1, 3, 130
+
+#: Verbs that come with later versions: a clear answer is better than "invalid choice".
+_LATER = {
+    "build": "it makes no bitstreams yet; `bhc compile` writes Verilog and `bhc synth` its resources",
+    "flash": "it programs no boards yet",
+    "run": "it runs nothing on boards yet; `bhc simulate` computes the same outputs",
+    "train": "train with Brevitas and export to QONNX; examples/demo/train.py shows how",
+    "data": "examples/demo/basicmotions.py shows how to read a data set",
+}
+
+_DESCRIPTION = "Compiles trained binary and quantized temporal CNNs (QONNX) to FPGA accelerators, bit-exact."
+_EPILOG = """\
+examples:
+  bhc compile model.onnx --target pynq-z2 --fps 10000 --out build
+  bhc cosim build --input windows.npy --stalls 1
+  bhc synth build
+  bhc report build
+
+exit codes: 0 done, 1 a diagnostic, 2 wrong usage, 3 a comparison failed"""
+
+
+class _Formatter(RawDescriptionHelpFormatter):
+    """Keeps examples as they are written, with room for the options."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28, width=100)
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser("bhc", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=_Formatter)
+    parser.add_argument("--version", action="version", version=f"bhc {__version__}")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+
+    def verb(
+        name: str, run: Callable[[Namespace], None], summary: str, description: str, example: str
+    ) -> ArgumentParser:
+        made = verbs.add_parser(
+            name,
+            help=summary,
+            description=description,
+            epilog=f"example:\n  {example}",
+            formatter_class=_Formatter,
+        )
+        made.set_defaults(run=run)
+        loudness = made.add_mutually_exclusive_group()
+        loudness.add_argument("-q", "--quiet", action="store_true", help="print diagnostics only")
+        loudness.add_argument("-v", "--verbose", action="store_true", help="print details")
+        return made
+
+    _add_compile(
+        verb(
+            "compile",
+            commands.compile_model,
+            "from a model to Verilog",
+            "Compiles a QONNX model for a board; the folder holds all that it takes to rebuild the design.",
+            "bhc compile model.onnx --target pynq-z2 --fps 10000 --verify windows.npy --out build",
+        )
+    )
+
+    simulate = verb(
+        "simulate",
+        commands.simulate,
+        "the model's outputs, bit-exact with the hardware",
+        "Computes the model's outputs as the hardware and the host would, for a build or a model.",
+        "bhc simulate build --input windows.npy --output scores.npy",
+    )
+    simulate.add_argument("source", metavar="DIR|MODEL.onnx", type=Path, help="a build, or a model")
+    _add_input(simulate)
+    simulate.add_argument(
+        "--output", metavar="Y.npy", type=Path, help="file for the outputs (.npz if there are several)"
+    )
+    simulate.add_argument("--trace", metavar="DIR", type=Path, help="folder for every intermediate value")
+
+    cosim = verb(
+        "cosim",
+        commands.cosim,
+        "simulate the Verilog, compare every stage",
+        "Runs the Verilog in Verilator, compares every stage, and, without stalls, measures cycles.",
+        "bhc cosim build --input windows.npy --stalls 1",
+    )
+    _add_directory(cosim)
+    _add_input(cosim)
+    cosim.add_argument("--backend", default="rtl", metavar="NAME", help="what to simulate: rtl")
+    cosim.add_argument("--stalls", type=int, metavar="SEED", help="pause input and output at random")
+    cosim.add_argument("--vcd", type=Path, metavar="FILE", help="file for waveforms")
+
+    _add_directory(
+        verb(
+            "synth",
+            commands.synth,
+            "resources by Yosys, per stage and in total",
+            "Synthesises every stage with Yosys, and puts the resources beside the estimates in report.json.",
+            "bhc synth build",
+        )
+    )
+
+    report = verb(
+        "report",
+        commands.report,
+        "one self-contained HTML file",
+        "Writes report.html: figures, comparisons, a picture of the pipeline. It needs no other file.",
+        "bhc report build --output demo.html",
+    )
+    _add_directory(report)
+    report.add_argument("--output", metavar="FILE", type=Path, help="default: DIR/report.html")
+
+    verb("targets", commands.targets, "the boards", "Lists the boards that --target takes.", "bhc targets")
+    verb(
+        "doctor",
+        commands.doctor,
+        "what is installed",
+        "Lists tools, versions, and how to get what is missing.",
+        "bhc doctor",
+    )
+    return parser
+
+
+def _add_directory(parser: ArgumentParser) -> None:
+    parser.add_argument("directory", metavar="DIR", type=Path, help="folder that `bhc compile` wrote")
+
+
+def _add_input(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--input",
+        metavar="X.npy",
+        type=Path,
+        required=True,
+        help="windows (N, ...), float32 or integer; or an .npz with key x and, for labels, y",
+    )
+
+
+def _add_compile(parser: ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL.onnx", type=Path, help="a QONNX model, as Brevitas exports it")
+    parser.add_argument(
+        "--target",
+        metavar="BOARD",
+        default="pynq-z2",
+        help="a board of `bhc targets`, or a board file (.toml)",
+    )
+    parser.add_argument("--out", metavar="DIR", type=Path, help="folder for the build; default: MODEL.bhc")
+    parser.add_argument("--clock", metavar="MHZ", type=float, help="default: the board's")
+    parser.add_argument("--backend", metavar="NAME", default="rtl", help="rtl (others come with later versions)")
+    parser.add_argument("--mode", metavar="MODE", default="window", help="window (stream comes with a later version)")
+    parser.add_argument("--hop", metavar="N", type=int, help="for --mode stream")
+    parser.add_argument("--delta", metavar="WHEN", default="off", help="off (auto and on come with a later version)")
+    parser.add_argument("--calibrate", metavar="X.npy", type=Path, help="for --delta")
+    parser.add_argument(
+        "--verify", metavar="X.npy", type=Path, help="compare the simulator with onnxruntime, every stage"
+    )
+    parser.add_argument(
+        "--emit",
+        choices=("graph", "pipeline", "rtl", "hls", "project"),
+        default="project",
+        help="stop early; without --out, graph and pipeline go to standard output",
+    )
+    parser.add_argument("--dump-ir", metavar="DIR", type=Path, help="folder for the graph after each pass")
+    speed = parser.add_argument_group("how parallel (default: the fastest design within a quarter of the board)")
+    goal = speed.add_mutually_exclusive_group()
+    goal.add_argument("--fps", metavar="N", type=float, help="the smallest design that does N windows a second")
+    goal.add_argument("--fit", action="store_true", help="the fastest design that fits the board")
+    goal.add_argument("--folding", metavar="FILE.toml", type=Path, help="PE and SIMD by layer (docs/cli.md)")
+
+
+def _run(arguments: Sequence[str]) -> None:
+    if arguments and arguments[0] in _LATER:
+        verb = arguments[0]
+        raise fail("BHC600", "this verb is not in this version of bhc", origin=f"bhc {verb}", hint=_LATER[verb])
+    parsed = _parser().parse_args(arguments)
+    parsed.run(parsed)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line; returns the exit code. Raises SystemExit for --help and wrong usage."""
+    try:
+        _run(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+    except BhcError as error:
+        print(error, file=sys.stderr)
+        return DIAGNOSTIC
+    except MismatchError as error:
+        print(f"mismatch: {error}", file=sys.stderr)
+        return MISMATCH
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader (head, less) has left. Python would complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DIAGNOSTIC
+    return DONE

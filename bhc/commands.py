@@ -1,0 +1,218 @@
+"""The verbs: each takes its parsed arguments, works through the API, and prints for people."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bhc import api, boards, folder, html, inputs, picture, simulator
+from bhc import doctor as examination
+from bhc.api import Emit
+from bhc.backends.runner import file_errors
+from bhc.build import Build, load
+from bhc.diagnostics import fail
+from bhc.inputs import Windows
+from bhc.ir import pipeline, text
+from bhc.ir.pipeline import Resources
+from bhc.options import Options
+from bhc.progress import SILENT, Console, Progress
+from bhc.report import Report
+from bhc.simulator import Network, Simulation
+
+
+def _progress(arguments: Namespace) -> Progress:
+    return SILENT if arguments.quiet else Console(verbose=arguments.verbose)
+
+
+def _say(arguments: Namespace, *lines: str) -> None:
+    """To standard output, unless the user wants quiet."""
+    if not arguments.quiet:
+        print(*lines, sep="\n")
+
+
+def _unicode() -> bool:
+    return (sys.stdout.encoding or "").lower().startswith("utf")
+
+
+def compile_model(arguments: Namespace) -> None:
+    """`bhc compile`."""
+    emit: Emit = arguments.emit
+    options = Options(
+        target=arguments.target,
+        clock=arguments.clock,
+        fps=arguments.fps,
+        fit=arguments.fit,
+        folding=arguments.folding,
+        backend="hls" if arguments.emit == "hls" else arguments.backend,
+        mode=arguments.mode,
+        hop=arguments.hop,
+        delta=arguments.delta,
+        calibrate=arguments.calibrate,
+    )
+    to_screen = arguments.out is None and emit in {"graph", "pipeline"}
+    directory = arguments.out or Path(f"{arguments.model.stem}.bhc")
+    if not to_screen:
+        folder.check_output(directory)
+    made = api.Compilation(arguments.model, options, dump_ir=arguments.dump_ir, progress=_progress(arguments))
+    # Before the long part: a wrong file should not cost the user a minute.
+    windows = None if arguments.verify is None else inputs.load(arguments.verify, made.network.head)
+    if to_screen:
+        level = text.dump(made.network.graph) if emit == "graph" else pipeline.dump(made.design)
+        print(level, end="")
+        return
+    made.write(directory, emit)
+    if emit == "graph":
+        return
+    build = made.build(directory if emit == "project" else None)
+    _say(arguments, *_summary(build.report), f"written to {directory}")
+    if windows is not None:
+        entry = made.verify(build, windows)
+        _say(arguments, str(entry))
+
+
+def _summary(report: Report) -> list[str]:
+    clock = report.target.clock_mhz
+    latency = report.latency_cycles / clock
+    return [
+        "",
+        picture.terminal(report, unicode=_unicode()),
+        "",
+        f"{report.model.name} on {report.target.board} at {clock:g} MHz:",
+        f"{report.cycles_per_window:,} cycles a window, {report.windows_per_second:,.0f} windows/s, "
+        f"latency {report.latency_cycles:,} cycles ({latency:,.1f} us)",
+        f"estimated: {_shares(report.resources.estimated, report.resources.available)}",
+    ]
+
+
+def _shares(need: Resources, available: Resources) -> str:
+    units = [
+        (f"{need.lut:,} LUT", need.lut, available.lut),
+        (f"{need.ff:,} FF", need.ff, available.ff),
+        (f"{need.bram36:g} BRAM36", need.bram36, available.bram36),
+        (f"{need.dsp:,} DSP", need.dsp, available.dsp),
+    ]
+    return ", ".join(f"{text} ({100 * taken / there:.0f} %)" if there else text for text, taken, there in units)
+
+
+def simulate(arguments: Namespace) -> None:
+    """`bhc simulate`."""
+    progress = _progress(arguments)
+    if arguments.source.is_dir():
+        network = load(arguments.source).network
+    else:
+        with progress.step(f"reading {arguments.source.name}"):
+            model = api.load_model(arguments.source)
+        network = Network(model.graph, model.head, model.tail)
+    _check_output(arguments.output, network)
+    windows = inputs.load(arguments.input, network.head)
+    with progress.step(f"simulating {len(windows):,} windows"):
+        result = simulator.simulate(network, windows, trace=arguments.trace, progress=progress)
+    if arguments.output is not None:
+        _write_outputs(arguments.output, result)
+    _say(arguments, *_outcome(windows, result, network.tail.classes))
+
+
+def _check_output(path: Path | None, network: Network) -> None:
+    """Raise a diagnostic unless the file can hold the outputs: one array as .npy, any number, by name, as .npz."""
+    names = [output.name for output in network.tail.outputs]
+    if path is None or path.suffix == ".npz" or (path.suffix == ".npy" and len(names) == 1):
+        return
+    what = "does not end in .npy or .npz" if len(names) == 1 else f"cannot hold the outputs {', '.join(names)}"
+    raise fail("BHC616", what, origin=str(path), hint=f"write --output {path.with_suffix('.npz')}")
+
+
+def _write_outputs(path: Path, result: Simulation) -> None:
+    with file_errors("write", path):
+        if path.suffix == ".npz":
+            np.savez(path, allow_pickle=False, **result.outputs)
+        else:
+            np.save(path, result.y)
+
+
+def _outcome(windows: Windows, result: Simulation, classes: Sequence[str]) -> list[str]:
+    """How many windows each class got, and the accuracy if labels are known."""
+    found, counts = np.unique(result.labels, return_counts=True)
+    names = [classes[i] if i < len(classes) else f"class {i}" for i in found.tolist()]
+    shares = ", ".join(f"{name} {count:,}" for name, count in zip(names, counts.tolist(), strict=True))
+    lines = [f"{len(windows):,} windows: {shares}"]
+    if windows.y is not None:
+        right = int((result.labels == windows.y).sum())
+        lines.append(f"accuracy {100 * right / len(windows):.2f} % ({right:,} of {len(windows):,})")
+    return lines
+
+
+def cosim(arguments: Namespace) -> None:
+    """`bhc cosim`."""
+    if arguments.backend != "rtl":
+        raise fail(
+            "BHC601",
+            f"{arguments.backend!r} is not in this version of bhc",
+            origin="--backend",
+            hint="use rtl",
+        )
+    build = load(arguments.directory, progress=_progress(arguments))
+    entry = build.cosim(arguments.input, stalls=arguments.stalls, vcd=arguments.vcd)
+    _say(
+        arguments,
+        str(entry),
+        *_measured(build, entry.cycles_per_window_measured, entry.latency_cycles_measured),
+    )
+
+
+def _measured(build: Build, cycles: float | None, latency: int | None) -> list[str]:
+    report = build.report
+    lines = []
+    if cycles is not None:
+        lines.append(f"measured {cycles:,g} cycles a window, predicted {report.cycles_per_window:,}")
+    if latency is not None:
+        lines.append(f"measured {latency:,} cycles of latency, predicted {report.latency_cycles:,}")
+    return lines
+
+
+def synth(arguments: Namespace) -> None:
+    """`bhc synth`."""
+    build = load(arguments.directory, progress=_progress(arguments))
+    total = build.synth()
+    report = build.report
+    rows = [(row.name, row.resources, row.synthesized) for row in report.stages]
+    rows.append(("total", report.resources.estimated, total))
+    width = max(len(name) for name, *_ in rows)
+    lines = [
+        f"{'stage':{width}}" + "".join(f"  {unit:>7} {'est.':>7}" for unit in ("LUT", "FF", "BRAM36")) + f"  {'DSP':>4}"
+    ]
+    for name, estimate, made in rows:
+        if made is not None:
+            lines.append(
+                f"{name:{width}}  {made.lut:>7,} {estimate.lut:>7,}  {made.ff:>7,} {estimate.ff:>7,}  "
+                f"{made.bram36:>7g} {estimate.bram36:>7g}  {made.dsp:>4}"
+            )
+    _say(arguments, *lines, f"of {report.target.part}: {_shares(total, report.resources.available)}")
+
+
+def report(arguments: Namespace) -> None:
+    """`bhc report`."""
+    content = html.page(folder.read(arguments.directory).report)
+    path = arguments.output or arguments.directory / "report.html"
+    folder.save(path, content)
+    _say(arguments, str(path))
+
+
+def targets(arguments: Namespace) -> None:
+    """`bhc targets`."""
+    rows = [("board", "title", "part", "LUT", "FF", "BRAM36", "DSP", "MHz")]
+    for name in boards.names():
+        board = boards.load(name)
+        has = board.resources
+        figures = (f"{has.lut:,}", f"{has.ff:,}", f"{has.bram36:g}", f"{has.dsp:,}", f"{board.clock_mhz:g}")
+        rows.append((board.name, board.title, board.part, *figures))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    _say(arguments, *("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows))
+
+
+def doctor(arguments: Namespace) -> None:
+    """`bhc doctor`."""
+    _say(arguments, examination.table(list(examination.examine())))

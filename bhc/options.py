@@ -1,0 +1,192 @@
+"""What the user asks for, checked and resolved against the board: the contents of build.toml.
+
+Diagnostics: BHC601 not in this version, BHC602 a value that makes no sense or contradicts another, BHC603 the
+folding file.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from pathlib import Path
+from typing import Literal
+
+from bhc import boards
+from bhc.diagnostics import BhcError, Diagnostic, fail
+from bhc.ir.pipeline import Folding
+from bhc.ir.schedule import Fit, Goal, Rate, Target
+from bhc.records import RecordError, from_plain, to_plain, to_toml
+from bhc.version import __version__
+
+SCHEMA = 1
+_LATER = "this version compiles dense, window by window, to Verilog"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options of `bhc compile`, as given. clock in MHz, None for the board's own; fps in windows a
+    second.
+
+    At most one of fps, fit and folding. folding is the path of a TOML file, or the layers' foldings by name.
+    Without any of them, the fastest design within a quarter of the board is made.
+    """
+
+    target: str | Path = "pynq-z2"
+    clock: float | None = None
+    fps: float | None = None
+    fit: bool = False
+    folding: str | Path | Mapping[str, Folding] | None = None
+    backend: str = "rtl"
+    mode: str = "window"
+    hop: int | None = None
+    delta: str = "off"
+    calibrate: str | Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """The ONNX file that was compiled."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class BoardFile:
+    """The board, as far as a build depends on it; what it has is in `schedule.available`."""
+
+    name: str
+    part: str
+    family: boards.Family
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """build.toml: with graph.txt, all that determines the design. files: their SHA-256, by name."""
+
+    schema: int
+    bhc: str
+    model: ModelFile
+    board: BoardFile
+    backend: Literal["rtl"]
+    mode: Literal["window"]
+    delta: Literal["off"]
+    schedule: Target
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def dump(self) -> str:
+        return to_toml(to_plain(self))
+
+
+def parse_settings(text: str) -> Settings:
+    """The inverse of Settings.dump. Raises RecordError."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecordError(f"not TOML: {error}") from error
+    if table.get("schema") != SCHEMA:
+        raise RecordError(f"schema {table.get('schema')!r}; this version of bhc reads schema {SCHEMA}")
+    return from_plain(Settings, table)
+
+
+@dataclass(frozen=True, slots=True)
+class _FoldingFile:
+    """A folding file: layers by name, and at most one goal for those that it does not name."""
+
+    layer: Mapping[str, Folding]
+    fps: float | None
+    fit: bool | None
+
+
+def _read_folding(path: Path) -> _FoldingFile:
+    hint = "write a table for each layer, such as\n    [layer.conv0]\n    pe = 8\n    simd = 16"
+    try:
+        return from_plain(_FoldingFile, tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise fail("BHC603", f"cannot be read: {error.strerror}", origin=str(path)) from error
+    except RecordError as error:
+        raise fail("BHC603", str(error), origin=str(path), hint=hint) from error
+    except ValueError as error:  # TOMLDecodeError or UnicodeDecodeError
+        raise fail("BHC603", f"is not TOML: {error}", origin=str(path), hint=hint) from error
+
+
+def _unavailable(options: Options) -> Iterator[Diagnostic]:
+    """What docs/cli.md promises for later versions."""
+    for name, value, available in (
+        ("--backend", options.backend, "rtl"),
+        ("--mode", options.mode, "window"),
+        ("--delta", options.delta, "off"),
+    ):
+        if value != available:
+            yield Diagnostic("BHC601", f"{value!r} is not in this version of bhc", name, f"use {available}: {_LATER}")
+    if options.hop is not None:
+        yield Diagnostic("BHC601", "is for --mode stream, which is not in this version of bhc", "--hop", "leave it out")
+    if options.calibrate is not None:
+        yield Diagnostic("BHC601", "is for --delta, which is not in this version of bhc", "--calibrate", "leave it out")
+
+
+def _senseless(options: Options) -> Iterator[Diagnostic]:
+    for name, value, unit in (("--clock", options.clock, "MHz"), ("--fps", options.fps, "windows a second")):
+        if value is not None and not (isfinite(value) and value > 0):
+            yield Diagnostic("BHC602", f"{value:g} {unit} is not a positive number", name)
+    asked = [
+        name
+        for name, given in (
+            ("--fps", options.fps is not None),
+            ("--fit", options.fit),
+            ("--folding", options.folding is not None),
+        )
+        if given
+    ]
+    if len(asked) > 1:
+        yield Diagnostic(
+            "BHC602",
+            "only one of them can decide how parallel the design is",
+            " and ".join(asked),
+            "a folding file may itself say fps or fit, for the layers that it does not name",
+        )
+
+
+def _goal(fps: float | None, fit: bool, clock_mhz: float) -> Goal:
+    if fps is None:
+        return Fit(1.0) if fit else Fit()
+    cycles = int(clock_mhz * 1e6 / fps)
+    if cycles < 1:
+        raise fail(
+            "BHC602",
+            f"{fps:g} windows a second is more than one a cycle at {clock_mhz:g} MHz",
+            origin="--fps",
+            hint="ask for fewer, or compile several copies",
+        )
+    return Rate(cycles)
+
+
+def resolve(options: Options, model: ModelFile) -> Settings:
+    """The settings of a build. Raises BhcError with everything that is wrong."""
+    problems = [*_unavailable(options), *_senseless(options)]
+    if problems:
+        raise BhcError(problems)
+    board = boards.load(options.target)
+    clock = float(options.clock or board.clock_mhz)
+    fps, fit = options.fps, options.fit
+    foldings: Mapping[str, Folding] = {}
+    if isinstance(options.folding, str | Path):
+        file = _read_folding(Path(options.folding))
+        fps, fit, foldings = file.fps, bool(file.fit), file.layer
+        problems = list(_senseless(Options(fps=fps, fit=fit)))
+        if problems:
+            raise BhcError(problems)
+    elif options.folding is not None:
+        foldings = options.folding
+    return Settings(
+        schema=SCHEMA,
+        bhc=__version__,
+        model=model,
+        board=BoardFile(board.name, board.part, board.family),
+        backend="rtl",
+        mode="window",
+        delta="off",
+        schedule=Target(clock, board.resources, _goal(fps, fit, clock), dict(sorted(foldings.items()))),
+    )
