@@ -62,8 +62,15 @@ def cost(item: Layer, mode: Mode, folding: Folding) -> Resources:
 
 
 def choices(item: Layer) -> Iterator[Choice]:
-    """Every way to build the layer."""
+    """Every way to build the layer. Raises a diagnostic (BHC307) if there is none."""
     m, _, _, c_group = item.weights.shape
+    if item.groups > 1 and not item.ringable:
+        raise fail(
+            "BHC307",
+            f"a grouped convolution has windows that begin below its input of {item.x.image[0]} rows, in the padding",
+            origin=f"layer '{item.node.name}'",
+            hint="pad less",
+        )
     positions = item.positions[0] * item.positions[1]
     beats_per_lane = item.x.elements
     if item.depthwise:
@@ -75,13 +82,14 @@ def choices(item: Layer) -> Iterator[Choice]:
     terms = item.taps * c_group
     gaps = () if item.pointwise or item.groups > 1 else shift_gaps(item)
     for pe in divisors(m // item.groups):
-        for simd in divisors(c_group):
+        stationary = item.pointwise and item.groups == 1
+        for simd in divisors(c_group) if stationary or item.ringable else ():
             folding = Folding(pe, simd)
             cycles = positions * (m // pe) * (terms // simd)
-            mode = Mode.STATIONARY if item.pointwise and item.groups == 1 else Mode.RING
+            mode = Mode.STATIONARY if stationary else Mode.RING
             cycles = max(cycles, beats_per_lane // simd)
             yield Choice(mode, folding, simd, cycles, cost(item, mode, folding))
-        if item.pointwise or item.groups > 1:
+        if not gaps:
             continue
         folding = Folding(pe, terms)
         cycles = sum(max(m // pe, gap) for gap in gaps)

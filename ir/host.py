@@ -179,7 +179,7 @@ class InputError(ValueError):
     """The data do not fit the model's input."""
 
 
-def round_half(x: Float, mode: Rounding) -> Float:
+def rounded(x: Float, mode: Rounding) -> Float:
     """Round to integers, in float32; the modes are QONNX's."""
     half = np.float32(0.5)
     result: Float
@@ -265,8 +265,7 @@ def _batch_norm(step: BatchNorm, x: Float) -> Float:
     factor = step.scale / np.sqrt(step.variance + np.float32(step.epsilon))
     addend = step.bias - step.mean * factor
     shape = (1, -1, *([1] * (x.ndim - 2)))
-    result: Float = x * factor.reshape(shape) + addend.reshape(shape)
-    return result
+    return np.asarray(x * factor.reshape(shape) + addend.reshape(shape), np.float32)
 
 
 def _softmax(step: Softmax, x: Float) -> Float:
@@ -344,7 +343,7 @@ def _quantize(quantizer: HeadQuantizer, x: Float) -> IntArray:
         case Quantizer():
             scaled = x / quantizer.scale + quantizer.zero_point
             clamped = np.clip(scaled, np.float32(quantizer.lo), np.float32(quantizer.hi))
-            return round_half(clamped, quantizer.rounding).astype(np.int64) - quantizer.shift
+            return rounded(clamped, quantizer.rounding).astype(np.int64) - quantizer.shift
         case SignQuantizer():
             return np.where(x >= 0, 1, -1).astype(np.int64)
         case Exact():

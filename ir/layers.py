@@ -82,6 +82,12 @@ class Layer:
         return isinstance(op, Conv) and op.kernel == (1, 1) and op.stride == (1, 1) and not op.pads
 
     @property
+    def ringable(self) -> bool:
+        """bhc_window can read it: no window begins below the image."""
+        op = self.node.op
+        return isinstance(op, Conv) and (self.positions[0] - 1) * op.stride[0] - op.pads.top <= self.x.image[0]
+
+    @property
     def macs(self) -> int:
         """Multiply-accumulates a window, taps on the padding included."""
         return self.positions[0] * self.positions[1] * int(self.weights.size)
@@ -278,15 +284,18 @@ def window_params(
     chunk_major: bool,
     pad_word: int,
 ) -> Params:
-    """Parameters of bhc_window. Rows: twice the window's span, so that the next image can enter while this
-    one's last windows are read, unless the rows are long: then just enough to go on writing while reading.
+    """Parameters of bhc_window.
+
+    Rows: so many that reading goes on without a gap from image to image (its header says when), unless the rows are
+    long: then just enough to go on writing while reading.
     """
     shape = geometry(x, op)
     span = (op.kernel[0] - 1) * shape["DH"] + 1
     chunks = x.channels // (groups * lanes)
     row_words = x.image[1] * groups * chunks
-    generous = 2 * span
-    rows = generous if generous * row_words * lanes * x.bits <= 16384 else span + op.stride[0]
+    unused = max(0, x.image[0] - ((shape["OH"] - 1) * op.stride[0] + span - op.pads.top))
+    gapless = span + max(op.stride[0], span + unused)
+    rows = gapless if gapless * row_words * lanes * x.bits <= 16384 else span + op.stride[0]
     words = rows * row_words
     return {
         "Bits": x.bits,

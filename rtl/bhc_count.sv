@@ -9,29 +9,8 @@ module bhc_count #(
   input  logic step_i,
   output logic last_o
 );
-  if (Count == 1) begin : gen_wire
-    logic unused;
-    assign unused = ^{clk_i, rst_ni, step_i};
-    assign last_o = 1'b1;
-  end else begin : gen_counter
-    localparam int unsigned CountBits = $clog2(Count);
-    logic [CountBits-1:0] count_q, count_d;
-
-    // Up to five bits, the next value is one LUT a bit and needs no carry chain.
-    if (CountBits <= 5) begin : gen_ripple
-      always_comb begin
-        for (int i = 0; i < CountBits; i++) begin
-          count_d[i] = count_q[i] ^ (&(count_q | ~((CountBits'(1) << i) - CountBits'(1))));
-        end
-      end
-    end else begin : gen_carry
-      assign count_d = count_q + CountBits'(1);
-    end
-
-    assign last_o = count_q == CountBits'(Count - 1);
-    always_ff @(posedge clk_i) begin
-      if (!rst_ni || (step_i && last_o)) count_q <= '0;
-      else if (step_i) count_q <= count_d;
-    end
-  end
+  localparam int unsigned CountBits = Count > 1 ? $clog2(Count) : 1;
+  logic [CountBits-1:0] count;
+  bhc_pointer #(.Count(Count)) u_pointer (.clk_i, .rst_ni, .step_i, .count_o(count));
+  assign last_o = count == CountBits'(Count - 1);
 endmodule

@@ -1,6 +1,6 @@
 // Widens an element to OutBits bits of two's complement (unsigned elements: of binary).
 //
-// Kind: 0 unsigned, 1 signed, 2 bipolar (+1 is 1, -1 is 0; becomes 01 or 11..1). A bipolar element of OutBits = 1 stays as it is.
+// Kind: 0 unsigned, 1 signed, 2 bipolar (+1 is 1, -1 is 0; becomes 0..01 or 1..11). Bipolar with OutBits = 1 stays as it is.
 module bhc_element #(
   parameter int unsigned Bits = 1,
   parameter int unsigned Kind = 0,

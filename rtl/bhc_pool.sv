@@ -4,7 +4,8 @@
 // In: h, w, chunk: H*W*Chunks beats; out: oh, ow, chunk: (H/KH)*(W/KW)*Chunks beats.
 // One beat a cycle: cycles a window = input beats. Latency 1 from the last beat of a kernel.
 // An output beat that waits stops the input only where the next one would come out.
-// Partial results: one word for each (ow, chunk), or each chunk when KH = 1, in LUT memory; a single one is the output register.
+// Partial results: a word for each (ow, chunk), or chunk if KH = 1, in LUT memory; a single one is the output register, and
+// then an output beat that waits stops the input at once.
 module bhc_pool #(
   parameter int unsigned Bits = 1,
   parameter int unsigned Kind = 2,
@@ -103,6 +104,7 @@ module bhc_pool #(
     localparam int unsigned AddrBits = Words > 1 ? $clog2(Words) : 1;
     logic [AddrBits-1:0] addr_q;
     logic home, back;
+    initial addr_q = '0;  // why: see bhc_pointer
     assign home = chunk_last && (KH == 1 || col_last);
     assign back = chunk_last && !col_hit;
     always_ff @(posedge clk_i) begin

@@ -125,6 +125,7 @@ module bhc_shift #(
       localparam bit Block = Delay > 64 && Delay * Width > 8192;
       localparam int unsigned AddrBits = Delay > 1 ? $clog2(Delay) : 1;
       logic [AddrBits-1:0] addr_q, addr_d;
+      initial addr_q = '0;  // why: see bhc_pointer
       assign addr_d = addr_q == AddrBits'(Delay - 1) ? '0 : addr_q + AddrBits'(1);
       always_ff @(posedge clk_i) begin
         if (!rst_ni) addr_q <= '0;

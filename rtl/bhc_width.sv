@@ -41,22 +41,16 @@ module bhc_width #(
   end else begin : gen_narrow
     localparam int unsigned Parts = InLanes / OutLanes;
     localparam int unsigned PartBits = $clog2(Parts);
-    logic [Parts-1:0][OutWidth-1:0] parts;
-    logic [PartBits-1:0] part_q;
-    logic last, step;
-    assign parts = in_data_i;
+    logic [PartBits-1:0] part;
+    logic step, last;
     assign step = !out_valid_o || out_ready_i;
-    assign last = part_q == PartBits'(Parts - 1);
+    assign last = part == PartBits'(Parts - 1);
     assign in_ready_o = step && last;
+    bhc_pointer #(.Count(Parts)) u_part (.clk_i, .rst_ni, .step_i(step && in_valid_i), .count_o(part));
     always_ff @(posedge clk_i) begin
-      if (!rst_ni) begin
-        out_valid_o <= 1'b0;
-        part_q <= '0;
-      end else if (step) begin
-        out_valid_o <= in_valid_i;
-        if (in_valid_i) part_q <= last ? '0 : part_q + PartBits'(1);
-      end
-      if (step) out_data_o <= parts[part_q];
+      if (!rst_ni) out_valid_o <= 1'b0;
+      else if (step) out_valid_o <= in_valid_i;
+      if (step) out_data_o <= in_data_i[part*OutWidth +: OutWidth];
     end
   end
 

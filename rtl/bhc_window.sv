@@ -14,8 +14,9 @@
 //   latency           2, from taking the last beat of the last row that the windows oh need to their first beat
 //   freed rows        are taken from the cycle on that follows the last read, which is one before the beat's out_valid_o
 //   cycles a window   Reads, without a gap between beats, across images too, when input is always there, the reads of an oh
-//                     are not fewer than the writes (SH*W*Groups*Chunks), and, with Span = (KH-1)*DH+1,
-//                     Rows >= Span + max(SH, Span + rows below the last windows);  else as the two rules above have it
+//                     and of an image are not fewer than the writes (SH*W*Groups*Chunks, H*W*Groups*Chunks), and, with
+//                     Span = (KH-1)*DH+1, Rows >= Span + max(SH, Span + rows below the last windows);
+//                     else as the two rules above have it
 //
 // The ring is a memory of words without row structure: writes and reads move through it by constant increments, so that there
 // are neither multipliers nor base registers. Padding is read as any other word and cleared in the read register.
@@ -210,22 +211,31 @@ module bhc_window #(
     assign col_outside = 1'b0;
   end
 
-  // ---- Rows in the ring. `held` is the number of complete rows from the first row of the present windows on, padding above the
-  // image counted in. The windows may be read when it is Span, less the rows below the image; a row may be written until it is
-  // `limit`: Rows, and the padding above. It is stored with an offset: it falls below zero where rows are released that are
-  // still to come, because no window needs them.
+  // ---- Rows in the ring. `held` is the number of complete rows from the first row of the present windows on, padding above
+  // the image counted in. The windows may be read when it is Span, less the rows below the image; a row may be written until
+  // it is `limit`: Rows, and the padding above. It is stored with an offset: it falls below zero where rows are released that
+  // are still to come, because no window needs them.
   localparam int FreedImage = H - (OH - 1) * SH;
   localparam int FreedMost = LastRow < H && FreedImage > SH ? FreedImage : SH;
   localparam int Offset = FreedMost > Span ? FreedMost - Span : 0;
   localparam int Full = Rows + Offset;
   localparam int HeldBits = $clog2(Full + PT + 1);
-  logic [HeldBits-1:0] held_q, freed, limit;
+  logic [HeldBits-1:0] held_q, change, limit;
   logic read, row_written;
 
-  assign freed = !row_done ? '0 : oh_last ? HeldBits'(FreedImage) : HeldBits'(SH);
+  always_comb begin
+    case ({row_written, row_done, oh_last})
+      3'b000, 3'b001: change = '0;
+      3'b100, 3'b101: change = HeldBits'(1);
+      3'b010: change = HeldBits'(-SH);
+      3'b110: change = HeldBits'(1 - SH);
+      3'b011: change = HeldBits'(-FreedImage);
+      default: change = HeldBits'(1 - FreedImage);
+    endcase
+  end
   always_ff @(posedge clk_i) begin
     if (!rst_ni) held_q <= HeldBits'(PT + Offset);
-    else held_q <= held_q + HeldBits'(row_written) - freed;
+    else held_q <= held_q + change;
   end
   assign read = complete || held_q >= (below ? HeldBits'(Span + Offset - Part) : HeldBits'(Span + Offset));
 

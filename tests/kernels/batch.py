@@ -1,10 +1,10 @@
-"""Many instances of streaming modules in one simulation: a Verilator build costs seconds, an instance in it next to nothing.
+"""Many instances of streaming modules in one simulation: a build costs seconds, an instance in it next to nothing.
 
     batch = build_batch(tmp_path, [Case("bhc_pool", {...}, {"in": 8}, 8), ...])
     result = batch.run(0, {"in": beats}, expected=len(want))       # as Kernel.run, of case 0
 
-All cases of a batch have the same sources and number of sinks. The generated top module passes the handshakes of one case
-through, chosen by a file that it reads when a simulation starts.
+All cases of a batch have the same sources and number of sinks. The generated top module passes the handshakes of
+one case through, chosen by a file that it reads when a simulation starts.
 """
 
 from __future__ import annotations
