@@ -93,6 +93,7 @@ class Compilation:
         self.settings = resolve(options, ModelFile(self.model.name, self.model.sha256))
         graph = _rewrite(self.model.graph, None if dump_ir is None else Path(dump_ir))
         self.network = Network(graph, self.model.head, self.model.tail)
+        progress.detail(f"{len(self.model.graph.nodes)} operations, {len(graph.nodes)} after the passes")
 
     @cached_property
     def design(self) -> Pipeline:
@@ -131,6 +132,7 @@ class Compilation:
             write(plan, directory)
             with file_errors("write", directory):
                 (directory / "logs").mkdir(exist_ok=True)
+        self.progress.detail(f"{len(plan.files)} files, SHA-256 of all {plan.digest()}")
 
     def build(self, directory: Path | None) -> Build:
         """The build, which lies in `directory` if it was written."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bhc import folder, inputs, simulator
-from bhc.backends import cosim, synth
+from bhc.backends import cosim, rtl, synth
 from bhc.diagnostics import fail
 from bhc.inputs import Source
 from bhc.ir import pipeline as pipelines
@@ -59,10 +59,9 @@ class Build:
 
     @cached_property
     def pipeline(self) -> Pipeline:
-        """The scheduled design; for a build read from a folder it is made anew, and must be the one that was
-        compiled.
+        """The scheduled design; for a build read from a folder it is made anew, and must be the one that was compiled.
 
-        Raises BhcError (BHC607) if it is not.
+        Raises BhcError if pipeline.txt (BHC607) or the Verilog (BHC606) is not what comes out.
         """
         if self._pipeline is not None:
             return self._pipeline
@@ -76,6 +75,7 @@ class Build:
                 origin=str(self.directory),
                 hint="compile the model again",
             )
+        folder.check_files(self.directory, rtl.emit(made))
         return made
 
     def simulate(self, x: Source, *, trace: str | Path | None = None) -> Simulation:
@@ -107,6 +107,7 @@ class Build:
             result = cosim.cosim(
                 design, self.graph, data, workdir, stalls=stalls, vcd=None if vcd is None else Path(vcd)
             )
+        self.progress.detail(f"{result.cycles:,} cycles simulated")
         measured = stalls is None
         entry = Verification(
             against="rtl",

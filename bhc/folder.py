@@ -103,6 +103,15 @@ def read_report(directory: Path) -> Report:
         raise _damaged(directory / REPORT, str(error)) from error
 
 
+def check_files(directory: Path, plan: BuildPlan) -> None:
+    """Raise a diagnostic unless the folder holds just what the plan says."""
+    for name, content in plan.files.items():
+        path = directory / name
+        with file_errors("read", path):
+            if not path.is_file() or path.read_bytes() != content:
+                raise _damaged(path, "it is not what was compiled")
+
+
 def _read(path: Path) -> str:
     with file_errors("read", path):
         try:

@@ -125,7 +125,9 @@ def test_foldings_by_name(model: Path, tmp_path: Path) -> None:
     assert Folding(4, 24) in [stage.folding for stage in again.pipeline.stages]
 
 
-@pytest.mark.parametrize("name", ["build.toml", "graph.txt", "host.json", "report.json", "pipeline.txt"])
+@pytest.mark.parametrize(
+    "name", ["build.toml", "graph.txt", "host.json", "report.json", "pipeline.txt", "rtl/bhc_top.sv"]
+)
 @pytest.mark.parametrize("damage", ["cut", "changed", "bytes"])
 def test_damaged_folders(model: Path, tmp_path: Path, name: str, damage: str) -> None:
     """A diagnostic that names the file; never a traceback, never a wrong result."""

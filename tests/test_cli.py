@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 import bhc.api
+from bhc.backends import cosim
 from bhc.cli import main
 from bhc.ir.graph import Graph
 from bhc.ir.ops import Dense
@@ -171,6 +173,22 @@ def test_mismatch(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert code == 3
     assert re.search(r"mismatch: \d+ of [\d,]+ values differ from onnxruntime; the first: stage '\w+', window 0", err)
     assert '"mismatches": 0' not in (tmp_path / "build" / "report.json").read_text()
+
+
+def test_hardware_mismatch(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = cosim.Mismatch("conv0", "conv0", "threshold0", 3, (2, 1), 1, -1)
+    result = cosim.CosimResult(20, 5000, 7, first, 50, 40.0, 900, ())
+    monkeypatch.setattr(cosim, "cosim", lambda *_, **__: result)
+    np.save("x.npy", tiny.windows(20))
+    run("compile", model, "--out", "build")
+    code, _, err = run("cosim", "build", "--input", "x.npy", "--stalls", "5", "-q")
+    assert code == 3
+    assert err == (
+        "mismatch: 7 of 5,000 values differ from rtl; "
+        "the first: stage 'conv0', window 3, position [2, 1]: expected 1, got -1\n"
+    )
+    (entry,) = json.loads(Path("build/report.json").read_text())["verification"]
+    assert (entry["against"], entry["mismatches"], entry["first"]["window"]) == ("rtl", 7, 3)
 
 
 def test_report(run: Run, model: Path, tmp_path: Path) -> None:
