@@ -153,11 +153,16 @@ module bhc_mvu #(
   logic [Pe*SumBits-1:0] sum;
   for (genvar p = 0; p < Pe; p++) begin : gen_pe
     logic [RawBits-1:0] raw;
+    logic unused;
+    assign unused = ^raw;  // the accumulator may be the narrower one
     logic [SumBits-1:0] base;
     bhc_dot #(
-      .XBits(XBits), .XKind(XKind), .WBits(WBits), .WKind(WKind), .Simd(Simd), .OutBits(RawBits), .Stages(DotStages)
+      .XBits(XBits), .XKind(XKind), .WBits(WBits), .WKind(WKind), .Simd(Simd), .Stages(DotStages),
+      .ConstWeights(Nf * Sf == 1 ? 1 : 0), .Weights(WeightsInit[p*Simd*WBits +: Simd*WBits])
     ) u_dot (.clk_i, .en_i(en), .x_i(x_q), .w_i(w[p*Simd*WBits +: Simd*WBits]), .raw_o(raw));
-    assign bias_sum[p*SumBits +: SumBits] = bias[p*AccBits+Shift +: SumBits];
+    // With SignOut the sums are kept in offset binary, whose top bit is the answer itself.
+    assign bias_sum[p*SumBits +: SumBits] =
+      bias[p*AccBits+Shift +: SumBits] ^ (SignOut != 0 ? SumBits'(1) << (SumBits - 1) : '0);
     assign base = acc_first ? bias_sum[p*SumBits +: SumBits] : old_sum[p*SumBits +: SumBits];
     assign sum[p*SumBits +: SumBits] = SumBits'(raw) + base;
   end
@@ -185,7 +190,7 @@ module bhc_mvu #(
     if (SignOut != 0) begin : gen_sign
       logic unused;
       assign unused = ^bias;
-      assign out_data_o[p] = ~sum_q[p*SumBits+SumBits-1];
+      assign out_data_o[p] = sum_q[p*SumBits+SumBits-1];
     end else begin : gen_acc
       logic [AccBits-1:0] acc;
       if (Shift == 0) begin : gen_noshift

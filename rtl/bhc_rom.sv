@@ -20,6 +20,14 @@ module bhc_rom #(
     logic unused;
     assign unused = ^{clk_i, en_i, addr_i};
     assign data_o = Init;
+  end else if (Style == 1 && Depth <= 8) begin : gen_shallow
+    // A column is one of at most 256 functions of three address bits: with the register before the table, equal columns
+    // share one LUT, and there are no flip-flops for data.
+    (* ram_style = "registers", rom_style = "distributed" *) logic [Width-1:0] mem [Depth];
+    logic [AddrBits-1:0] addr_q;
+    initial $readmemh(File, mem);
+    always_ff @(posedge clk_i) if (en_i) addr_q <= addr_i;
+    assign data_o = mem[addr_q];
   end else if (Style == 1) begin : gen_lut
     // Vivado reads rom_style; Yosys takes ram_style first, and has no LUT RAM to read synchronously.
     (* ram_style = "registers", rom_style = "distributed" *) logic [Width-1:0] mem [Depth];
