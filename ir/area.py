@@ -13,8 +13,9 @@ from typing import Protocol
 from bhc.ir.pipeline import Resources, Style
 from bhc.ir.types import Kind
 
-#: LUTs that one RAMB36 is worth when area is compared: the ratio of both on Zynq-7020 (53,200 to 140).
-LUT_PER_BRAM36 = 380
+#: LUTs that one RAMB36 is worth when area is compared: little at first, since most designs leave block RAM idle, and
+#: more where it runs out (a Zynq-7020 has 380 LUTs a RAMB36).
+BRAM36_PRICES = (100, 400, 1600)
 
 
 class Rom(Protocol):
@@ -30,11 +31,9 @@ class Rom(Protocol):
     def style(self) -> Style: ...
 
 
-def price(resources: Resources) -> float:
-    """One number to compare choices by; flip-flops come with LUTs (two each), beyond that they count a
-    little.
-    """
-    return resources.lut + LUT_PER_BRAM36 * resources.bram36 + 0.05 * resources.ff
+def price(resources: Resources, bram36: int = BRAM36_PRICES[0]) -> float:
+    """One number to compare choices by, in LUTs. Flip-flops come with LUTs, two each, and count little."""
+    return resources.lut + bram36 * resources.bram36 + 0.05 * resources.ff
 
 
 def _bits(n: int) -> int:
@@ -57,8 +56,10 @@ def rom(depth: int, width: int, style: Style) -> Resources:
         return Resources()
     if style == Style.BLOCK:
         return Resources(bram36=_ram36(depth, width))
-    per_bit = 0.5 if depth <= 8 else 0.9 * -(-depth // 64) + (0.3 if depth > 64 else 0)
-    return Resources(lut=round(width * per_bit), ff=width)
+    if depth <= 8:
+        return Resources(lut=min(round(0.15 * width), 128), ff=3)
+    # Ideally 64 bits a LUT; ABC shares parts of the columns' functions among them, and ends up with four times that.
+    return Resources(lut=round(width * (0.02 if width <= 24 else 0.068) * depth), ff=width)
 
 
 def _ram(depth: int, width: int, style: Style) -> Resources:
@@ -80,15 +81,12 @@ def _counter(states: int) -> int:
 def _mvu(p: Mapping[str, int], roms: Sequence[Rom]) -> Resources:
     products = p["Simd"] * p["XBits"] * p["WBits"]
     constant = p["Nf"] * p["Sf"] == 1
-    per_product = 1.1 if constant else 1.5
-    columns = p["XBits"] + p["WBits"] - 1
-    accumulate = p["AccBits"] * (1.0 if p["Sf"] > 1 else 0.6)
+    row = (1.1 if constant else 1.3) * products + p["AccBits"] * (1.0 if p["Sf"] > 1 else 0.6)
+    total = Resources(lut=20 + round(0.7 * (_counter(p["Nf"]) + _counter(p["Sf"]) + _counter(p["Positions"]))))
     if p["InputStationary"] and p["Sf"] > 1 and p["Nf"] > 1:
-        accumulate += 0.7 * p["AccBits"]
-    row = per_product * products + (columns - 1) * 3 + accumulate
-    control = 12 + _counter(p["Nf"]) + _counter(p["Sf"]) + (_counter(p["Positions"]) if p["Classes"] > 1 else 0)
-    registers = p["Pe"] * (p["AccBits"] * 1.2 + p["DotStages"] * 0.45 * products) + p["Simd"] * p["XBits"] + 25
-    total = Resources(lut=round(p["Pe"] * row + control), ff=round(registers))
+        total += _ram(p["Nf"], p["Pe"] * p["AccBits"], Style.LUT)
+    registers = p["Pe"] * (p["AccBits"] * 1.2 + p["DotStages"] * 0.32 * products) + p["Simd"] * p["XBits"] + 25
+    total += Resources(lut=round(p["Pe"] * row), ff=round(registers))
     for item in roms:
         total += rom(item.depth, item.width, item.style)
     return total
@@ -108,22 +106,9 @@ def _window(p: Mapping[str, int]) -> Resources:
     words = p["Rows"] * p["W"] * p["Groups"] * p["Chunks"]
     width = p["Lanes"] * p["Bits"]
     store = _ram(words, width, Style(p["Style"]))
-    counters = sum(
-        _counter(n)
-        for n in (
-            p["H"],
-            p["W"],
-            p["Chunks"] * p["Groups"],
-            p["KH"],
-            p["KW"],
-            p["Chunks"],
-            p["OH"],
-            p["OW"],
-            p["Replays"],
-        )
-    )
-    padded = 0.5 * width if p["PT"] or p["PL"] or (p["OH"] - 1) * p["SH"] - p["PT"] + p["KH"] > p["H"] else 0
-    return store + Resources(lut=round(40 + 2.5 * counters + 6 * _bits(words) + padded), ff=round(60 + width))
+    padded = p["PT"] or p["PL"] or (p["OH"] - 1) * p["SH"] - p["PT"] + (p["KH"] - 1) * p["DH"] >= p["H"]
+    control = 38 + (25 if padded else 0) + (25 if p["W"] > 1 else 0)
+    return store + Resources(lut=control, ff=round(45 + width * 0.7))
 
 
 def _shift(p: Mapping[str, int]) -> Resources:
@@ -133,8 +118,8 @@ def _shift(p: Mapping[str, int]) -> Resources:
     lines = Resources()
     if p["W"] > 1:
         lines = _ram(p["W"], (p["KH"] - 1) * p["DH"] * width, Style.LUT)
-    padded = width if p["PT"] or p["PL"] else 0
-    return lines + Resources(lut=20 + 2 * (_counter(p["H"]) + _counter(p["W"])) + padded, ff=registers + 20)
+    padded = 8 if p["PT"] or p["PL"] else 0
+    return lines + Resources(lut=9 + padded + (15 if p["W"] > 1 else 0), ff=registers + 8)
 
 
 def _fifo(p: Mapping[str, int]) -> Resources:
@@ -143,24 +128,26 @@ def _fifo(p: Mapping[str, int]) -> Resources:
     if p["Depth"] <= 2:
         return Resources(lut=p["Width"] * (p["Depth"] - 1) + 4, ff=p["Width"] * p["Depth"] + 3)
     store = _ram(p["Depth"], p["Width"], Style(p["Style"] or Style.LUT))
-    return store + Resources(lut=10 + 3 * _bits(p["Depth"]), ff=3 * _bits(p["Depth"]) + p["Width"])
+    return store + Resources(lut=11 + _bits(p["Depth"]), ff=2 * _bits(p["Depth"]) + 1)
 
 
 def _threshold(p: Mapping[str, int], roms: Sequence[Rom]) -> Resources:
-    table = sum(
-        round(0.5 * (p["InBits"] + 1) * max(1, (p["Chunks"] << stage) / 64)) if p["Chunks"] << stage > 1 else 0
-        for stage in range(p["Stages"])
+    compare = p["Stages"] * (0.6 * p["InBits"] + 2)
+    total = Resources(
+        lut=round(p["Lanes"] * compare + 12), ff=round(p["Lanes"] * p["Stages"] * (1.6 * p["InBits"] + 2) + 10)
     )
-    lane = p["Stages"] * (0.6 * p["InBits"] + 2) + table
-    return Resources(lut=round(p["Lanes"] * lane + 10), ff=round(p["Lanes"] * p["Stages"] * (p["InBits"] + 2) + 10))
+    for item in roms:
+        # Every lane searches in a table of its own.
+        lane = rom(item.depth, item.width // p["Lanes"], item.style)
+        total += Resources(lut=lane.lut * p["Lanes"], bram36=lane.bram36 * p["Lanes"])
+    return total
 
 
 def _pool(p: Mapping[str, int]) -> Resources:
     words = (p["W"] // p["KW"]) * p["Chunks"]
     store = _ram(words, p["Lanes"] * p["OutBits"], Style.LUT)
-    work = p["Lanes"] * (1.6 * p["OutBits"] if p["Bits"] > 1 else 1.5)
-    counters = sum(_counter(n) for n in (p["KH"], p["KW"], p["W"], p["H"], p["Chunks"]))
-    return store + Resources(lut=round(work + 1.5 * counters + 12), ff=round(p["Lanes"] * p["OutBits"] + counters + 8))
+    work = p["Lanes"] * (1.2 * p["OutBits"] if p["Bits"] > 1 or p["Op"] else 1.1)
+    return store + Resources(lut=round(work + 9), ff=round(p["Lanes"] * p["OutBits"] + 14))
 
 
 def estimate(kernel: str, p: Mapping[str, int], roms: Sequence[Rom] = ()) -> Resources:

@@ -21,16 +21,19 @@ from bhc.ir.layers import (
     mvu_params,
     shift_gaps,
     shift_params,
+    weight_styles,
+    weights_size,
 )
-from bhc.ir.pipeline import Folding, Resources
+from bhc.ir.pipeline import Folding, Resources, Style
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One way to build a layer. lanes: of the input beats that it takes."""
+    """One way to build a layer. style: where its weights live. lanes: of the input beats that it takes."""
 
     mode: Mode
     folding: Folding
+    style: Style
     lanes: int
     cycles: int
     cost: Resources
@@ -41,9 +44,9 @@ def divisors(n: int) -> list[int]:
     return [d for d in range(1, n + 1) if n % d == 0]
 
 
-def cost(item: Layer, mode: Mode, folding: Folding) -> Resources:
-    """Resources of the layer's kernels."""
-    roms = memory_shapes(item, mode, folding)
+def cost(item: Layer, mode: Mode, folding: Folding, style: Style) -> Resources:
+    """Resources of the layer's kernels; style is that of the weights."""
+    roms = memory_shapes(item, mode, folding, style)
     match mode:
         case Mode.DEPTHWISE:
             compute = area.estimate("bhc_dw", dw_params(item, folding), roms)
@@ -61,8 +64,8 @@ def cost(item: Layer, mode: Mode, folding: Folding) -> Resources:
     assert_never(mode)
 
 
-def choices(item: Layer) -> Iterator[Choice]:
-    """Every way to build the layer. Raises a diagnostic (BHC307) if there is none."""
+def _ways(item: Layer) -> Iterator[tuple[Mode, Folding, int, int]]:
+    """(mode, folding, lanes, cycles) of every way to build the layer. Raises a diagnostic (BHC307) if there is none."""
     m, _, _, c_group = item.weights.shape
     if item.groups > 1 and not item.ringable:
         raise fail(
@@ -72,44 +75,46 @@ def choices(item: Layer) -> Iterator[Choice]:
             hint="pad less",
         )
     positions = item.positions[0] * item.positions[1]
-    beats_per_lane = item.x.elements
+    elements = item.x.elements
     if item.depthwise:
         for lanes in divisors(m):
-            cycles = max(positions * item.taps * m // lanes, beats_per_lane // lanes)
-            folding = Folding(lanes, 1)
-            yield Choice(Mode.DEPTHWISE, folding, lanes, cycles, cost(item, Mode.DEPTHWISE, folding))
+            cycles = max(positions * item.taps * m // lanes, elements // lanes)
+            yield Mode.DEPTHWISE, Folding(lanes, 1), lanes, cycles
         return
     terms = item.taps * c_group
+    stationary = item.pointwise and item.groups == 1
     gaps = () if item.pointwise or item.groups > 1 else shift_gaps(item)
     for pe in divisors(m // item.groups):
-        stationary = item.pointwise and item.groups == 1
         for simd in divisors(c_group) if stationary or item.ringable else ():
-            folding = Folding(pe, simd)
-            cycles = positions * (m // pe) * (terms // simd)
-            mode = Mode.STATIONARY if stationary else Mode.RING
-            cycles = max(cycles, beats_per_lane // simd)
-            yield Choice(mode, folding, simd, cycles, cost(item, mode, folding))
-        if not gaps:
-            continue
-        folding = Folding(pe, terms)
-        cycles = sum(max(m // pe, gap) for gap in gaps)
-        yield Choice(Mode.SHIFT, folding, c_group, cycles, cost(item, Mode.SHIFT, folding))
+            cycles = max(positions * (m // pe) * (terms // simd), elements // simd)
+            yield Mode.STATIONARY if stationary else Mode.RING, Folding(pe, simd), simd, cycles
+        if gaps:
+            yield Mode.SHIFT, Folding(pe, terms), c_group, sum(max(m // pe, gap) for gap in gaps)
+
+
+def choices(item: Layer) -> Iterator[Choice]:
+    """Every way to build the layer. Raises a diagnostic (BHC307) if there is none."""
+    for mode, folding, lanes, cycles in _ways(item):
+        for style in weight_styles(*weights_size(item, mode, folding)):
+            yield Choice(mode, folding, style, lanes, cycles, cost(item, mode, folding, style))
 
 
 Menu = Mapping[str, tuple[Choice, ...]]
 
 
-def menu(layers: Mapping[str, Layer]) -> Menu:
-    """All choices of every layer, those that another beats in both cycles and price left out, fastest
-    first.
+def menu(layers: Mapping[str, Layer], bram36: int) -> Menu:
+    """All choices of every layer, fastest first, those left out that another beats in both cycles and price.
+
+    bram36: what a RAMB36 costs, in LUTs.
     """
     result: dict[str, tuple[Choice, ...]] = {}
     for name, item in layers.items():
-        kept: list[Choice] = []
-        for choice in sorted(choices(item), key=lambda c: (c.cycles, area.price(c.cost))):
-            if not kept or area.price(choice.cost) < area.price(kept[-1].cost):
-                kept.append(choice)
-        result[name] = tuple(kept)
+        priced = ((choice.cycles, area.price(choice.cost, bram36), choice) for choice in choices(item))
+        kept: list[tuple[float, Choice]] = []
+        for _, price, choice in sorted(priced, key=lambda row: row[:2]):
+            if not kept or price < kept[-1][0]:
+                kept.append((price, choice))
+        result[name] = tuple(choice for _, choice in kept)
     return result
 
 
@@ -137,7 +142,7 @@ def budgets(options: Menu) -> list[int]:
 
 def given(item: Layer, options: tuple[Choice, ...], folding: Folding) -> Choice:
     """The choice with the folding that the user asked for. Raises a diagnostic naming those that exist."""
-    matching = [c for c in choices(item) if c.folding == folding]
+    matching = [c for c in options if c.folding == folding] or [c for c in choices(item) if c.folding == folding]
     if not matching:
         known = ", ".join(f"{c.folding.pe}x{c.folding.simd}" for c in options[:12])
         raise fail(

@@ -182,13 +182,19 @@ class Shape:
     style: Style
 
 
-def rom_style(depth: int, width: int) -> Style:
-    """Block RAM where it is cheaper: a LUT holds 64 bits of one column, and a device has about 190 LUTs a
-    RAMB18.
+def weight_styles(depth: int, width: int) -> tuple[Style, ...]:
+    """Where weights may live.
+
+    A table of up to eight words melts into the products (see rtl/bhc_rom.sv); a large one in LUTs makes Yosys slow.
     """
-    luts = width * -(-depth // 64)
-    halves = min(-(-width // per_word) * -(-depth // words) for per_word, words in ((36, 512), (18, 1024), (9, 2048)))
-    return Style.BLOCK if depth > 1 and luts > 190 * halves else Style.LUT
+    if depth <= 8:
+        return (Style.LUT,)
+    return (Style.BLOCK,) if depth > 1024 or depth * width > 32768 else (Style.BLOCK, Style.LUT)
+
+
+def rom_style(depth: int, width: int) -> Style:
+    """Where another table lives: in LUTs if it is small."""
+    return Style.BLOCK if depth > 8 and depth * width > 8192 else Style.LUT
 
 
 def dot_stages(terms: int) -> int:
@@ -337,22 +343,22 @@ def shift_params(item: Layer) -> Params:
     return {"Bits": item.x.bits, "C": item.x.channels, **geometry(item.x, op), "PadWord": 0}
 
 
-def memory_shapes(item: Layer, mode: Mode, folding: Folding) -> tuple[Shape, ...]:
-    """Sizes and places of a layer's memories."""
-    classes = item.accumulator.bias.shape[0]
-    m = item.weights.shape[0]
-    w = item.w_operand
+def weights_size(item: Layer, mode: Mode, folding: Folding) -> tuple[int, int]:
+    """Depth and width of the weight memory."""
     if mode == Mode.DEPTHWISE:
-        chunks = m // folding.pe
-        depth, bias_depth = chunks * item.taps, chunks * classes
-        width = folding.pe * w.bits
-    else:
-        nf, sf = folds(item, folding)
-        depth, bias_depth = nf * sf, nf * classes
-        width = folding.pe * folding.simd * w.bits
+        return item.weights.shape[0] // folding.pe * item.taps, folding.pe * item.w_operand.bits
+    nf, sf = folds(item, folding)
+    return nf * sf, folding.pe * folding.simd * item.w_operand.bits
+
+
+def memory_shapes(item: Layer, mode: Mode, folding: Folding, style: Style) -> tuple[Shape, ...]:
+    """Sizes and places of a layer's memories; style is that of the weights."""
+    classes = item.accumulator.bias.shape[0]
+    depth, width = weights_size(item, mode, folding)
+    bias_depth = item.weights.shape[0] // folding.pe * classes
     bias_width = folding.pe * item.accumulator.bits
     shapes = [
-        Shape("weights", depth, width, rom_style(depth, width)),
+        Shape("weights", depth, width, style),
         Shape("bias", bias_depth, bias_width, rom_style(bias_depth, bias_width)),
     ]
     if classes > 1:
@@ -360,13 +366,13 @@ def memory_shapes(item: Layer, mode: Mode, folding: Folding) -> tuple[Shape, ...
     return tuple(shapes)
 
 
-def memories(item: Layer, mode: Mode, folding: Folding) -> tuple[Memory, ...]:
+def memories(item: Layer, mode: Mode, folding: Folding, style: Style) -> tuple[Memory, ...]:
     """A layer's memories, packed in the order in which the kernel reads them."""
     m = item.weights.shape[0]
     w = item.w_operand
     flat = item.weights.reshape(m, -1)
     total = item.accumulator
-    styles = {shape.name: shape.style for shape in memory_shapes(item, mode, folding)}
+    styles = {shape.name: shape.style for shape in memory_shapes(item, mode, folding, style)}
     bias_words = total.bias.reshape(-1, folding.pe)
     words: IntArray
     if mode == Mode.DEPTHWISE:

@@ -229,7 +229,7 @@ class Placer:
         inp = layout.adapt(self.take(node.inputs[0]), choice.lanes, f"{name}_in", node)
         pe = choice.folding.pe
         out = layout.stream(name, item.result.type, pe, positions * m // pe, item.result.name)
-        roms = memories(item, choice.mode, choice.folding)
+        roms = memories(item, choice.mode, choice.folding, choice.style)
         work = {
             "node": replace(node, name=item.result.name, origin=self._origin(item)),
             "roms": roms,
@@ -396,6 +396,8 @@ class Placer:
             counts = _pool_counts((height, width), op.kernel, (oh, ow), chunks)
             layout.processes.append(lambda ch: [timing.gather(ch(inp), ch(out), lambda: iter(counts), 1)])
             return out
+        if op.pads and x.bipolar and not maximum:
+            raise AssertionError(f"{name} pads bipolar values with zeros: passes.padded_sums_of_bipolar has not run")
         pad_word = 0
         if maximum and not x.bipolar:
             pad_word = x.range.lo & ((1 << x.bits) - 1)

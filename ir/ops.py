@@ -167,11 +167,10 @@ def accumulator_bounds(weights: IntArray, x: Range, *, padded: bool) -> tuple[In
     padded: some terms may be missing (zero).
     """
     flat = weights.reshape(weights.shape[0], -1)
-    least = np.minimum(flat * x.lo, flat * x.hi)
-    greatest = np.maximum(flat * x.lo, flat * x.hi)
-    if padded:
-        least, greatest = np.minimum(least, 0), np.maximum(greatest, 0)
-    return least.sum(axis=1), greatest.sum(axis=1)
+    positive = np.maximum(flat, 0).sum(axis=1)
+    negative = flat.sum(axis=1) - positive
+    lo, hi = (min(x.lo, 0), max(x.hi, 0)) if padded else (x.lo, x.hi)
+    return positive * lo + negative * hi, positive * hi + negative * lo
 
 
 def _like(image_type: Type, height: int, width: int, channels: int) -> tuple[int, ...]:

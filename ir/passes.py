@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from bhc.ir.graph import Builder, Graph, Node, verify
-from bhc.ir.ops import Conv, Dense, MaxPool, Op, Threshold, weight_bits
+from bhc.ir.ops import Conv, Dense, MaxPool, Op, SumPool, Threshold, weight_bits
 
 Pass = Callable[[Graph], Graph]
 
@@ -113,8 +113,25 @@ def _swap(graph: Graph, first: Node, second: Node) -> Graph:
     return builder.graph(graph.outputs)
 
 
+def padded_sums_of_bipolar(graph: Graph) -> Graph:
+    """Needs: nothing. Guarantees: no sum pool pads a bipolar value.
+
+    No wire can carry the zeros of its padding; a depthwise convolution with weights of one, which corrects its
+    borders, is the same sum.
+    """
+    types = graph.types()
+    ops: dict[str, Op] = {}
+    for node in graph.nodes:
+        x = types[node.inputs[0]]
+        if isinstance(node.op, SumPool) and node.op.pads and x.bipolar:
+            ones = np.ones((x.channels, *node.op.kernel, 1), np.int64)
+            ops[node.name] = Conv(ones, node.op.stride, pads=node.op.pads, groups=x.channels)
+    return _rebuild(graph, ops) if ops else graph
+
+
 PIPELINE: tuple[Pass, ...] = (
     remove_dead,  # first: what is not computed need not be rewritten
+    padded_sums_of_bipolar,
     raise_descending,  # before pools are passed, which needs ascending steps
     thresholds_before_pools,
 )

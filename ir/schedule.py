@@ -110,28 +110,34 @@ def schedule(graph: Graph, name: str, target: Target) -> Pipeline:
     """The pipeline of a graph for a target. Raises diagnostics BHC301 to BHC306."""
     _diagnose_edges(graph)
     layers = _layers(graph)
-    options = dict(menu(layers))
-    unknown = sorted(set(target.foldings) - set(options))
+    unknown = sorted(set(target.foldings) - set(layers))
     if unknown:
         raise fail(
             "BHC305",
-            f"no layer of this name takes a folding; there are {', '.join(options)}",
+            f"no layer of this name takes a folding; there are {', '.join(layers)}",
             origin=f"layer '{unknown[0]}'",
             hint="name layers as graph.txt does",
         )
-    for key, folding in target.foldings.items():
-        options[key] = (given(layers[key], options[key], folding),)
     place = partial(_assemble, graph, layers, name=name, clock=target.clock_mhz)
-    match target.goal:
-        case Rate(cycles):
-            made = _meet(options, cycles, place, target)
-        case Fit(share):
-            made = _fit(options, share, place, target)
-        case _:
-            assert_never(target.goal)
-    if not made.estimate.fits(target.available):
-        raise _too_big(made, target.available)
-    return made
+    tried: list[Pipeline] = []
+    for price in area.BRAM36_PRICES:
+        options = dict(menu(layers, price))
+        for key, folding in target.foldings.items():
+            options[key] = (given(layers[key], options[key], folding),)
+        match target.goal:
+            case Rate(cycles):
+                made = _meet(options, cycles, place, target)
+            case Fit(share):
+                made = _fit(options, share, place, target)
+            case _:
+                assert_never(target.goal)
+        tried.append(made)
+        if isinstance(target.goal, Rate) and made.estimate.fits(target.available):
+            return made  # the first price is that of the smallest design
+    fitting = [made for made in tried if made.estimate.fits(target.available)]
+    if not fitting:
+        raise _too_big(tried[0], target.available)
+    return min(fitting, key=lambda made: made.cycles_per_window)
 
 
 def _meet(options: Menu, cycles: int, place: Place, target: Target) -> Pipeline:
