@@ -1,10 +1,10 @@
 """What a network costs at several rates: cycles measured in cosimulation, area by Yosys, LUT per binary MAC a cycle.
 
-    python bench/operating_points.py MODEL.onnx --input X.npz [--point 0.78125] [--point 10000] [--point fit] [--out DIR]
+    python bench/operating_points.py MODEL.onnx --input X.npz [--point 0.78] [--point 10000] [--point fit] [--out DIR]
 
-A point is a rate in windows a second (--fps), or `fit` or `default`. The last column of the layer table is the area of a
-layer with 1-bit operands, its window included, over its multiply-accumulates a cycle; the project's limits are 1.9 with
-weights from memory and 1.33 with constant weights (every product in parallel).
+A point is a rate in windows a second (--fps), or `fit` or `default`. The last column of the layer table is the area of
+a layer with 1-bit operands, its window and its thresholds included, over its multiply-accumulates a cycle; the
+project's limits are 1.9 with weights from memory and 1.33 with constant weights (every product in parallel).
 """
 
 from __future__ import annotations

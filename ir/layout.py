@@ -541,7 +541,7 @@ def threshold(op: Threshold, x: Type, lanes: int) -> tuple[Params, tuple[Memory,
         flat = np.concatenate([level.reshape(-1) for level in levels]).reshape(1, -1)
         roms = [memory("thresholds", flat, in_bits + 1, Style.LUT)]
     else:
-        style = rom_style(chunks << (stages - 1), lanes * (in_bits + 1))
+        style = rom_style(chunks << (stages - 1), in_bits + 1)
         roms = [memory(f"thresholds_{i}", words, in_bits + 1, style) for i, words in enumerate(levels)]
     if op.descending.any():
         roms.append(memory("descending", turned, 1, Style.LUT))

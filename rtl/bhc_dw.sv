@@ -45,6 +45,10 @@ module bhc_dw #(
   localparam int unsigned ClassBits = Classes > 1 ? $clog2(Classes) : 1;
   localparam int unsigned BiasBits = Classes * Chunks > 1 ? $clog2(Classes * Chunks) : 1;
 
+`ifndef SYNTHESIS
+  initial assert (OutBits <= AccBits && (SignOut == 0 || OutBits == 1)) else $error("bhc_dw: no such output");
+`endif
+
   logic en, issue, last_tap, last_chunk;
   logic [TapBits-1:0] tap_q;
   logic [ChunkBits-1:0] chunk_q;
@@ -135,7 +139,7 @@ module bhc_dw #(
       assign unused_values = ^{x_value, w_value};
     end else if (XKind == 2 || WKind == 2) begin : gen_sign_change
       // Add the other operand, or its complement and a carry, which one more bit below the sum makes.
-      // Eight lanes, 8 bit x, 12 bit sums: 177 LUTs; with a product by +1 or -1 they are 329.
+      // Eight lanes, 8 bit x, 12 bit sums: 177 LUTs; with a product by +1 or -1 they are 233.
       logic minus, unused;
       logic [AccBits-1:0] other;
       assign minus = WKind == 2 ? ~wl[0] : ~x[0];

@@ -5,9 +5,10 @@
 //
 // InputStationary = 0: for each position, for nf < Nf, for sf < Sf: one beat is taken (the producer replays).
 // InputStationary = 1: for each position, for sf < Sf: a beat is taken in the first of its Nf cycles and held in a register,
-//   so that the next one can be prepared meanwhile; outputs leave during the last sf. Partial sums: Nf words of distributed RAM (a register when Nf = 1, none when Sf = 1).
-// Cycles a window: Positions * Nf * Sf, either way.
-// Latency from taking a position's last beat to its last output beat: 2 + DotStages.
+//   so that the next one can be prepared meanwhile; outputs leave during the last sf. Partial sums: Nf words of distributed
+//   RAM (a register when Nf = 1, none when Sf = 1).
+// Cycles a window: Positions * Nf * Sf, either way. Latency from taking a position's last beat to the first output beat that
+// needs it: 2 + DotStages (InputStationary = 1: that of nf = 0, the others follow one a cycle).
 //
 // weights: Nf*Sf words in order of use, word [Pe][Simd][WBits].  bias: Classes*Nf words [Pe][AccBits], address class*Nf + nf.
 // ClassFile: Positions words of ceil(log2(Classes)) bits, unused when Classes = 1.
@@ -56,6 +57,11 @@ module bhc_mvu #(
   localparam int unsigned RawBits = $clog2(Simd * ((1 << XBits) - 1) * ((1 << WBits) - 1) + 1);
   // Only the bits above Shift are ever added to; the rest of the bias passes by.
   localparam int unsigned SumBits = AccBits - Shift;
+
+`ifndef SYNTHESIS
+  initial assert (Shift <= 1 && Shift < AccBits && OutBits <= AccBits && (SignOut == 0 || OutBits == 1))
+    else $error("bhc_mvu: no such output");
+`endif
 
   // ---- Issue: one (beat, nf) pair a cycle enters the pipeline.
   logic en;  // the pipeline advances

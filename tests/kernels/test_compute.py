@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pytest
 
 from tests.kernels.batch import Case, build_batch
-from tests.kernels.harness import Bits, build, pack
+from tests.kernels.harness import Bits, pack
 
 WINDOWS = 3
 Array = npt.NDArray[np.int64]
@@ -313,21 +313,3 @@ def test_compute_kernel(tmp_path: Path, draw: Callable[[int], list[Trial]], seed
         for stalls in (1, 2):
             stalled = batch.run(index, {"in": trial.beats}, len(trial.want), stalls)
             assert stalled.outputs[0] == trial.want, trial.case
-
-
-def test_popcount(tmp_path: Path) -> None:
-    sizes = [1, 2, 5, 6, 7, 11, 12, 23, 64, 100, 321]
-    lines = ["module counts(input logic clk_i, input logic rst_ni, input logic in_valid_i, output logic in_ready_o,"]
-    lines += ["  input logic [320:0] in_data_i, output logic out_valid_o, input logic out_ready_i,"]
-    lines += [f"  output logic [{16 * len(sizes) - 1}:0] out_data_o);"]
-    lines += ["  assign out_valid_o = in_valid_i;\n  assign in_ready_o = out_ready_i;"]
-    lines += ["  logic unused;\n  assign unused = clk_i ^ rst_ni;"]
-    for index, size in enumerate(sizes):
-        pins = f".data_i(in_data_i[{size - 1}:0]), .count_o(out_data_o[{16 * index} +: 16])"
-        lines.append(f"  bhc_popcount #(.N({size}), .OutBits(16)) u{index} ({pins});")
-    (tmp_path / "counts.sv").write_text("\n".join([*lines, "endmodule", ""]))
-    kernel = build(tmp_path, "counts", {}, path=tmp_path / "counts.sv")
-    random = Random(3)
-    beats = [0, (1 << 321) - 1, *(random.getrandbits(321) for _ in range(50))]
-    want = [pack([(beat & ((1 << size) - 1)).bit_count() for size in sizes], 16) for beat in beats]
-    assert kernel.run({"in": beats}, len(want)).outputs[0] == want

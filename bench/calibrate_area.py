@@ -1,0 +1,53 @@
+"""How well bhc.ir.area predicts Yosys: every stage of some networks at some rates, synthesised, summed by kernel.
+
+    python bench/calibrate_area.py MODEL.onnx[:POINT] ... [--target pynq-z2] [--worst 10] [--out DIR]
+
+A point is a rate in windows a second, `fit` or `default` (the default). Equal stages count once.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from pathlib import Path
+
+import bhc
+from bhc.backends.synth import synth
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", nargs="+", help="path of a QONNX file, with :POINT")
+    parser.add_argument("--target", default="pynq-z2")
+    parser.add_argument("--worst", type=int, default=10, help="stages to list, largest error first")
+    parser.add_argument("--out", type=Path, default=Path("build/calibrate_area"))
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = arguments()
+    rows: dict[tuple[object, ...], tuple[str, str, int, int, float, float]] = {}
+    for word in args.model:
+        path, _, point = word.partition(":")
+        goal = {"fit": True} if point == "fit" else {} if point in ("", "default") else {"fps": float(point)}
+        build = bhc.compile(path, target=args.target, **goal)
+        result = synth(build.pipeline, args.out)
+        for stage in build.pipeline.stages:
+            got, predicted = result.stages[stage.name].resources, stage.estimate
+            key = (stage.kernel, *stage.params.items(), *((m.depth, m.style, m.digest()) for m in stage.memories))
+            label = f"{Path(path).stem}:{point or 'default'} {stage.name}"
+            rows[key] = (stage.kernel, label, predicted.lut, got.lut, predicted.bram36, got.bram36)
+    totals: dict[str, list[float]] = defaultdict(lambda: [0, 0, 0, 0, 0])
+    for kernel, _, lut, got_lut, bram, got_bram in rows.values():
+        for index, value in enumerate((1, lut, got_lut, bram, got_bram)):
+            totals[kernel][index] += value
+    print(f"{'kernel':16}{'stages':>7}{'LUT est.':>10}{'LUT':>8}{'ratio':>7}{'BRAM36 est.':>13}{'BRAM36':>8}")
+    for kernel, (count, lut, got_lut, bram, got_bram) in sorted(totals.items()):
+        print(f"{kernel:16}{count:7}{lut:10}{got_lut:8}{lut / max(got_lut, 1):7.2f}{bram:13g}{got_bram:8g}")
+    print("worst:")
+    for kernel, label, lut, got_lut, _, _ in sorted(rows.values(), key=lambda r: -abs(r[2] - r[3]))[: args.worst]:
+        print(f"  {label} ({kernel}): {lut} predicted, {got_lut} synthesised")
+
+
+if __name__ == "__main__":
+    main()
