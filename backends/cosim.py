@@ -1,15 +1,15 @@
 """Cosimulation: the generated SystemVerilog, simulated by Verilator, against the evaluator, stream by stream.
 
-docs/cosim.md says what is compared and how cycles are counted. The simulator is built in DIR/build/cosim and
-kept until the design changes. Diagnostics: BHC511 the design got stuck, BHC512 a stream carried too many
-beats.
+docs/cosim.md says what is compared and how cycles are counted. The simulator is built in DIR/build/cosim and kept
+until the design changes. Diagnostics: BHC511 the design got stuck, BHC512 a stream carried too many beats, BHC513
+m_axis_tlast is wrong.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from shutil import rmtree
@@ -25,8 +25,7 @@ from bhc.diagnostics import BhcError, fail
 from bhc.ir.evaluate import evaluate
 from bhc.ir.graph import Graph
 from bhc.ir.ops import IntArray
-from bhc.ir.pipeline import Pipeline, Stream
-from bhc.ir.types import Type
+from bhc.ir.pipeline import Pipeline
 
 _STREAMS = "cosim_streams.inc"
 _DRIVER = "cosim_driver.cpp"
@@ -37,6 +36,10 @@ _PARTIAL = "runtime.partial.o"
 _PATIENCE = 10_000
 #: A jam may last as long as the slowest stage takes for a window, and this long at least.
 _SHORTEST_JAM = 64
+#: Modules of many equal instances: made into functions, they take half the time to compile and run as fast.
+_SHARED = ("bhc_dot", "bhc_heap")
+#: Generated C++ up to this size is compiled as one unit.
+_ONE_UNIT_BYTES = 500_000
 _TOOL_TIMEOUT_S = 1800.0
 #: Assertions are checked; registers without reset, and X, take random values (the driver seeds them).
 _VERILATOR_FLAGS = ("--cc", "--assert", "--x-initial", "unique", "--x-assign", "unique", "-Wno-fatal", "-O3")
@@ -117,15 +120,34 @@ def _consumers(pipeline: Pipeline) -> dict[str, str]:
     return {name: stage.name for stage in pipeline.stages for name in stage.sources}
 
 
+def _values(pipeline: Pipeline) -> dict[str, str]:
+    """The streams to compare, in topological order, with the values that they carry.
+
+    The output carries what went into the FIFOs before it.
+    """
+    makers = {name: stage for stage in pipeline.stages for name in stage.sinks}
+    found = {}
+    for name in _producers(pipeline):
+        value, stream = pipeline.streams[name].value, name
+        while value is None and name == pipeline.output and makers[stream].kernel == "bhc_fifo":
+            (stream,) = makers[stream].sources
+            value = pipeline.streams[stream].value
+        if value is not None:
+            found[name] = value
+    return found
+
+
 def plan(pipeline: Pipeline) -> BuildPlan:
     """The design with what simulation needs: the driver, the streams, and the signals to keep visible."""
     signals = stream_signals(pipeline)
-    control = ["`verilator_config"]
+    control = ["`verilator_config", *(f'no_inline -module "{module}"' for module in _SHARED)]
     rows = []
     for name in _producers(pipeline):
         stream, signal = pipeline.streams[name], signals[name]
         suffixes = ["valid", "ready"]
-        if stream.value is None:
+        if name == pipeline.output:
+            rows.append(f"OUTPUT({signal}, {stream.width}, {stream.beats})")
+        elif stream.value is None:
             rows.append(f"WATCHED({signal}, {stream.beats})")
         else:
             rows.append(f"RECORDED({signal}, {stream.width}, {stream.beats})")
@@ -156,24 +178,27 @@ def lint(sources: BuildPlan, workdir: Path) -> tuple[str, ...]:
 
 
 def _units(generated: Sequence[Path], count: int) -> dict[str, tuple[str, str]]:
-    """Compilation units: name, optimisation level and text.
+    """Compilation units of Verilator's files and the driver: name, optimisation level and text.
 
-    Files are gathered into few units, since each parses Verilator's headers anew. What Verilator calls Slow
-    runs once, at the start, and is not worth optimising. -O1 simulates as fast as -O2 and compiles in less
-    time.
+    Units are few, since each parses Verilator's headers anew (1 s): one for a small design, `count` and one more for a
+    large one. What Verilator calls Slow runs once, at the start, and is not worth optimising in a large design. -O1
+    simulates as fast as -O2 and compiles in less time.
     """
+
+    def text(paths: Sequence[Path]) -> str:
+        return "".join(f'#include "model/{path.name}"\n' for path in paths)
+
+    driver = f'#include "{_DRIVER}"\n'
+    if sum(path.stat().st_size for path in generated) < _ONE_UNIT_BYTES:
+        return {"all": ("-O1", text(generated) + driver)}
     slow = [path for path in generated if "Slow" in path.name]
     fast = sorted((path for path in generated if path not in slow), key=lambda path: -path.stat().st_size)
-    bins: list[list[Path]] = [[] for _ in range(min(count, len(fast)))]
+    bins: list[list[Path]] = [[] for _ in range(count)]
     for path in fast:
         min(bins, key=lambda files: sum(p.stat().st_size for p in files)).append(path)
-    texts = {
-        f"fast{i}": "".join(f'#include "model/{p.name}"\n' for p in files) for i, files in enumerate(bins)
-    }
-    units = {name: ("-O1", text) for name, text in texts.items()}
-    units["driver"] = ("-O1", f'#include "{_DRIVER}"\n')
-    units["slow"] = ("-O0", "".join(f'#include "model/{p.name}"\n' for p in slow))
-    return units
+    units = {f"fast{number}": ("-O1", text(files)) for number, files in enumerate(bins)}
+    units[f"fast{count - 1}"] = ("-O1", text(bins[-1]) + driver)
+    return units | {"slow": ("-O0", text(slow))}
 
 
 def _runtime(build: Path, root: Path, *, trace: bool) -> Path:
@@ -253,9 +278,7 @@ class _Seen:
 def _read_summary(records: Path, names: Sequence[str]) -> tuple[str, int, dict[str, _Seen]]:
     """(state, cycles, streams) from the driver's files."""
     with file_errors("read", records):
-        state, cycles, *lines = (
-            line.split()[1:] for line in (records / "summary.txt").read_text().splitlines()
-        )
+        state, cycles, *lines = (line.split()[1:] for line in (records / "summary.txt").read_text().splitlines())
         seen = {}
         for number, (name, fields) in enumerate(zip(names, lines, strict=True)):
             beats, blocked, starved, valid, ready = (int(f) for f in fields)
@@ -264,17 +287,17 @@ def _read_summary(records: Path, names: Sequence[str]) -> tuple[str, int, dict[s
     return state[0], int(cycles[0]), seen
 
 
-def _complain(
-    pipeline: Pipeline, state: str, cycles: int, windows: int, seen: Mapping[str, _Seen]
-) -> BhcError:
+def _complain(pipeline: Pipeline, state: str, cycles: int, windows: int, seen: Mapping[str, _Seen]) -> BhcError:
     """The diagnostic for a run that did not finish: which stage waits for which."""
     producers, consumers = _producers(pipeline), _consumers(pipeline)
 
     def edge(name: str) -> str:
         return f"'{name}' ({producers[name] or 'host'} -> {consumers.get(name, 'host')})"
 
+    if state == "tlast":
+        return fail("BHC513", f"in cycle {cycles - 1}, m_axis_tlast was not where a window ends")
     if state == "surplus":
-        extra = [edge(n) for n, s in seen.items() if s.beats > windows * pipeline.streams[n].beats]
+        extra = [edge(n) for n, s in seen.items() if s.last.size > windows]
         return fail(
             "BHC512",
             f"more beats than {windows} windows have, by cycle {cycles}, on stream {', '.join(extra)}",
@@ -291,7 +314,7 @@ def _complain(
             case False, True:
                 what = f"{taker} waits for {maker} to make a beat"
             case _:
-                what = "neither side offers anything"
+                continue
         lines.append(f"  {edge(name)}: {what} ({stream.beats} of {wanted} moved)")
     done = seen[pipeline.output].last.size
     message = f"the design got stuck before cycle {cycles}, after {done} of {windows} windows:"
@@ -302,26 +325,14 @@ def _complain(
     )
 
 
-def _compare(
-    name: str,
-    stream: Stream,
-    value_type: Type,
-    stage: str,
-    got: NDArray[np.uint8],
-    expected: IntArray,
-    window: int,
-) -> tuple[int, Mismatch | None]:
+def _first_difference(row: StreamRow, values: IntArray, expected: IntArray, window: int) -> tuple[int, Mismatch | None]:
     """(elements that differ, the first of them); `window` numbers the first window given."""
-    values = unpack(got, stream, value_type.shape)
     if np.array_equal(values, expected):
         return 0, None
     differing = np.argwhere(values != expected)
     first = tuple(int(i) for i in differing[0])
-    assert stream.value is not None
-    mismatch = Mismatch(
-        stage, name, stream.value, window + first[0], first[1:], int(expected[first]), int(values[first])
-    )
-    return len(differing), mismatch
+    place = (row.stage, row.stream, row.value or "", window + first[0], first[1:])
+    return len(differing), Mismatch(*place, int(expected[first]), int(values[first]))
 
 
 def _steady(last: NDArray[np.uint64]) -> float | None:
@@ -345,7 +356,7 @@ def cosim(
 
     inputs: the graph's integer inputs, (N, *shape) each. workdir: gets build/cosim and logs/. stalls: seed of
     random pauses at both ends; None for none. vcd: file for waveforms. Raises BhcError (BHC501..BHC504,
-    BHC511, BHC512), and evaluate.RangeError for inputs outside their types. A mismatch is not an error here:
+    BHC511..BHC513), and evaluate.RangeError for inputs outside their types. A mismatch is not an error here:
     it is in the result.
     """
     producers = _producers(pipeline)
@@ -374,71 +385,66 @@ def cosim(
     state, cycles, seen = _read_summary(records, tuple(producers))
     if state != "finished":
         raise _complain(pipeline, state, cycles, windows, seen)
-    rows, first_mismatch = _check(pipeline, graph, inputs, records, seen)
-    zero = seen[pipeline.input].first[0]
+    rows, first_mismatch = _check(pipeline, graph, inputs, records, _rows(pipeline, graph, windows, seen))
+    zero = int(seen[pipeline.input].first[0])
     return CosimResult(
         windows,
         sum(row.values for row in rows),
         sum(row.mismatches for row in rows),
         first_mismatch,
-        int(seen[pipeline.output].last[0] - zero),
+        int(seen[pipeline.output].last[0]) - zero,
         _steady(seen[pipeline.output].last),
         cycles,
         rows,
     )
 
 
-def _check(
-    pipeline: Pipeline, graph: Graph, inputs: Mapping[str, IntArray], records: Path, seen: Mapping[str, _Seen]
-) -> tuple[tuple[StreamRow, ...], Mismatch | None]:
-    """Compare all records with the evaluator: a row per stream in topological order, the first difference."""
-    producers = _producers(pipeline)
-    carried = [
-        (i, n, pipeline.streams[n]) for i, n in enumerate(producers) if pipeline.streams[n].value is not None
+def _rows(pipeline: Pipeline, graph: Graph, windows: int, seen: Mapping[str, _Seen]) -> list[StreamRow]:
+    """A row per stream in topological order; nothing is compared yet."""
+    values, types = _values(pipeline), graph.types()
+    zero = int(seen[pipeline.input].first[0])
+    return [
+        StreamRow(
+            stream=name,
+            stage=stage,
+            value=values.get(name),
+            beats=seen[name].beats,
+            values=windows * types[values[name]].elements if name in values else 0,
+            mismatches=0,
+            first=int(seen[name].first[0]) - zero,
+            last=int(seen[name].last[0]) - zero,
+            cycles_per_window=_steady(seen[name].last),
+            blocked=seen[name].blocked,
+            starved=seen[name].starved,
+        )
+        for name, stage in _producers(pipeline).items()
     ]
+
+
+def _check(
+    pipeline: Pipeline, graph: Graph, inputs: Mapping[str, IntArray], records: Path, rows: Sequence[StreamRow]
+) -> tuple[tuple[StreamRow, ...], Mismatch | None]:
+    """Compare all records with the evaluator: the rows with their mismatches, and the first difference."""
     types = graph.types()
-    windows = seen[pipeline.input].last.size
+    windows = next(iter(inputs.values())).shape[0]
     chunk = max(1, _CHUNK_ELEMENTS // max(t.elements for t in types.values()))
-    wrong = dict.fromkeys(producers, 0)
-    first: dict[str, Mismatch] = {}
+    wrong = [0] * len(rows)
+    first: dict[int, Mismatch] = {}
     for start in range(0, windows, chunk):
         values = evaluate(graph, {name: x[start : start + chunk] for name, x in inputs.items()})
-        for number, name, stream in carried:
-            assert stream.value is not None
-            expected = values[stream.value]
+        for number, row in enumerate(rows):
+            if row.value is None:
+                continue
+            stream, expected = pipeline.streams[row.stream], values[row.value]
+            size = beat_bytes(stream)
             beats = expected.shape[0] * stream.beats
-            bytes_ = beat_bytes(stream)
-            with file_errors("read", records):
-                got = np.fromfile(
-                    records / f"{number}.beats",
-                    np.uint8,
-                    beats * bytes_,
-                    offset=start * stream.beats * bytes_,
-                ).reshape(beats, bytes_)
-            count, mismatch = _compare(
-                name, stream, types[stream.value], producers[name], got, expected, start
-            )
-            wrong[name] += count
-            if mismatch is not None:
-                first.setdefault(name, mismatch)
-    zero = seen[pipeline.input].first[0]
-    rows = []
-    for name, stage in producers.items():
-        stream, times = pipeline.streams[name], seen[name]
-        elements = 0 if stream.value is None else windows * types[stream.value].elements
-        rows.append(
-            StreamRow(
-                name,
-                stage,
-                stream.value,
-                times.beats,
-                elements,
-                wrong[name],
-                int(times.first[0] - zero),
-                int(times.last[0] - zero),
-                _steady(times.last),
-                times.blocked,
-                times.starved,
-            )
-        )
-    return tuple(rows), next((first[name] for name in producers if name in first), None)
+            path = records / f"{number}.beats"
+            with file_errors("read", path):
+                data = np.fromfile(path, np.uint8, beats * size, offset=start * stream.beats * size)
+            got = unpack(data.reshape(beats, size), stream, types[row.value].shape)
+            count, difference = _first_difference(row, got, expected, start)
+            wrong[number] += count
+            if difference is not None:
+                first.setdefault(number, difference)
+    checked = tuple(replace(row, mismatches=count) for row, count in zip(rows, wrong, strict=True))
+    return checked, first[min(first)] if first else None

@@ -15,10 +15,11 @@
 //
 // Cycle 0 is the first one after reset. A beat moves in a cycle in which valid and ready are high.
 //
-// summary.txt: "state finished|stuck|surplus", "cycles <n>", then a line for each stream:
+// summary.txt: "state finished|stuck|surplus|tlast" (tlast: m_axis_tlast is not on the last beat of a window), "cycles <n>", then a line for each stream:
 // "stream <beats> <cycles waiting with valid and no ready> <with ready and no valid> <valid now> <ready now>".
 //
-// cosim_streams.inc names the streams: RECORDED(signal, width, beats a window) or WATCHED(signal, beats a window).
+// cosim_streams.inc names the streams: RECORDED(signal, width, beats a window) or WATCHED(signal, beats a window), and
+// OUTPUT(signal, width, beats a window) for the one behind m_axis, whose data are recorded at that port.
 
 #include <cstdint>
 #include <cstdio>
@@ -117,7 +118,8 @@ class Stream {
   }
 
   bool complete() const { return beats_ >= expected_; }
-  bool surplus() const { return beats_ > expected_; }
+  // A stage may begin a window before its input arrives (bhc_pad does), but cannot end one.
+  bool surplus() const { return beats_ >= expected_ + beats_per_window_; }
 
   void Close(const std::string& stem, std::ostream& summary) {
     summary << "stream " << beats_ << ' ' << blocked_ << ' ' << starved_ << ' ' << int{*valid_} << ' ' << int{*ready_} << '\n';
@@ -141,16 +143,27 @@ class Stream {
   std::ofstream record_;
 };
 
-std::vector<Stream> Streams(const Vbhc_top___024root& root) {
-  std::vector<Stream> streams;
+struct Streams {
+  std::vector<Stream> all;
+  std::uint64_t output_beats = 0;  // a window
+};
+
+Streams FindStreams(const Vbhc_top& top) {
+  const Vbhc_top___024root& root = *top.rootp;
+  Streams streams;
 #define RECORDED(signal, width, beats)                                                           \
-  streams.emplace_back(&root.bhc_top__DOT__##signal##_valid, &root.bhc_top__DOT__##signal##_ready, \
-                       &root.bhc_top__DOT__##signal##_data, width, beats);
+  streams.all.emplace_back(&root.bhc_top__DOT__##signal##_valid, &root.bhc_top__DOT__##signal##_ready, \
+                           &root.bhc_top__DOT__##signal##_data, width, beats);
 #define WATCHED(signal, beats) \
-  streams.emplace_back(&root.bhc_top__DOT__##signal##_valid, &root.bhc_top__DOT__##signal##_ready, nullptr, 0, beats);
+  streams.all.emplace_back(&root.bhc_top__DOT__##signal##_valid, &root.bhc_top__DOT__##signal##_ready, nullptr, 0, beats);
+#define OUTPUT(signal, width, beats)                                                             \
+  streams.all.emplace_back(&root.bhc_top__DOT__##signal##_valid, &root.bhc_top__DOT__##signal##_ready, \
+                           &top.m_axis_tdata, width, beats);                                     \
+  streams.output_beats = beats;
 #include "cosim_streams.inc"
 #undef RECORDED
 #undef WATCHED
+#undef OUTPUT
   return streams;
 }
 
@@ -234,7 +247,8 @@ int main(int argc, char** argv) {
 
   Simulation simulation(argv[8]);
   Vbhc_top& top = simulation.top();
-  std::vector<Stream> streams = Streams(*top.rootp);
+  Streams found = FindStreams(top);
+  std::vector<Stream>& streams = found.all;
   for (std::size_t i = 0; i < streams.size(); ++i) streams[i].Open(records + "/" + std::to_string(i), windows);
 
   const std::size_t input_beats = input.size() / beat_bytes;
@@ -245,15 +259,17 @@ int main(int argc, char** argv) {
   top.s_axis_tvalid = 0;
   top.s_axis_tlast = 0;
   top.m_axis_tready = 0;
-  for (std::uint64_t i = 0; i < 2 * kResetCycles; ++i) {
-    top.rst_ni = i >= kResetCycles;
+  top.rst_ni = 0;
+  for (std::uint64_t i = 0; i < kResetCycles; ++i) {
     simulation.Settle();
     simulation.Clock();
   }
+  top.rst_ni = 1;
 
   const char* state = nullptr;
   std::uint64_t cycle = 0;
   std::uint64_t idle = 0;  // cycles since a beat moved, not counting pauses
+  std::uint64_t output_beat = 0;  // within its window
   bool complete = false;
   for (; state == nullptr; ++cycle) {
     const bool input_paused = stalls && input_pauses.Paused();
@@ -268,6 +284,11 @@ int main(int argc, char** argv) {
     bool moved = false;
     for (Stream& stream : streams) moved |= stream.Sample(cycle);
     const bool taken = top.s_axis_tvalid && top.s_axis_tready;
+    if (top.m_axis_tvalid && top.m_axis_tready) {
+      const bool last = ++output_beat == found.output_beats;
+      if (last) output_beat = 0;
+      if (top.m_axis_tlast != last) state = "tlast";
+    }
     simulation.Clock();
     if (taken) {
       ++next_beat;

@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
+from urllib.parse import quote
 
 from bhc.backends.plan import BuildPlan
 from bhc.ir.pipeline import Memory, Pipeline, Stage, Stream
@@ -158,9 +159,7 @@ def _input(stream: Stream, signal: str) -> list[str]:
         "  logic unused;",
     ]
     if spare:
-        lines.append(
-            f"  assign unused = s_axis_tlast ^ (^s_axis_tdata[{padded_width(stream) - 1}:{stream.width}]);"
-        )
+        lines.append(f"  assign unused = s_axis_tlast ^ (^s_axis_tdata[{padded_width(stream) - 1}:{stream.width}]);")
     else:
         lines.append("  assign unused = s_axis_tlast;")
     return lines
@@ -178,8 +177,13 @@ def _output(stream: Stream, signal: str) -> list[str]:
         *lines,
         f"  {LAST} #(",
         f"    .Beats({stream.beats})",
-        "  ) u_last (.clk_i, .rst_ni, .beat_i(m_axis_tvalid & m_axis_tready), .last_o(m_axis_tlast));",
+        "  ) tlast_counter (.clk_i, .rst_ni, .beat_i(m_axis_tvalid & m_axis_tready), .last_o(m_axis_tlast));",
     ]
+
+
+def _comment(text: str) -> str:
+    """Text that cannot leave a comment, whatever a model calls its values."""
+    return quote(text, safe=" !#$&'()*+,-./:;<=>?@[]^_|~")
 
 
 def _top(pipeline: Pipeline) -> str:
@@ -191,7 +195,7 @@ def _top(pipeline: Pipeline) -> str:
         return f"{stream.beats} beats a window of {stream.lanes} x {stream.bits} bits, lane 0 lowest"
 
     lines = [
-        f"// {pipeline.name}: {len(pipeline.stages)} stages, {pipeline.cycles_per_window} cycles a window.",
+        f"// {_comment(pipeline.name)}: {len(pipeline.stages)} stages, {pipeline.cycles_per_window} cycles a window.",
         f"// s_axis: {format_of(source)}; tlast is ignored.",
         f"// m_axis: {format_of(sink)}; tlast ends a window.",
         f"module {TOP} (",
@@ -208,7 +212,7 @@ def _top(pipeline: Pipeline) -> str:
         ");",
     ]
     for name, stream in pipeline.streams.items():
-        lines += [f"  // {name}: {stream}", *declaration(stream, signals[name])]
+        lines += [f"  // {_comment(f'{name}: {stream}')}", *declaration(stream, signals[name])]
     lines += ["", *_input(source, signals[pipeline.input]), ""]
     for stage in pipeline.stages:
         lines += [*instance(stage, words[stage.name], signals), ""]

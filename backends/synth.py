@@ -26,6 +26,7 @@ _TIMEOUT_S = 7200.0
 #: Stages below this estimate share a run, since starting one takes about 3 s.
 _SMALL_LUTS = 300
 
+# Modules of the library may ask to be mapped whole; they are flattened into their stage after that.
 # `-defer` elaborates modules with the parameters that they get, never with their defaults. synth_xilinx's own
 # area costs (a LUT6 as two LUT5) give the fewest logic cells of the settings tried: 520, against 530 to 575,
 # for a binary matrix-vector unit of 4 x 80 products a cycle.
@@ -34,11 +35,16 @@ read_verilog -defer -sv *.sv rtl/*.sv
 hierarchy -top {_TOP}
 setattr -mod -set keep_hierarchy 1 {_STAGE}_*
 synth_xilinx -family xc7 -top {_TOP} -flatten -noiopad -noclkbuf -nodsp
+setattr -mod -unset keep_hierarchy *
+setattr -unset keep_hierarchy */c:*
+setattr -mod -set keep_hierarchy 1 {_STAGE}_*
+flatten
+clean
 tee -q -o {_CELLS} stat -json -tech xilinx
 """
 
 #: LUTs that a cell occupies. An inverter that no LUT could absorb takes one.
-_LUTS = dict.fromkeys(("LUT1", "LUT2", "LUT3", "LUT4", "LUT5", "LUT6", "INV"), 1)
+_LUTS: dict[str, int] = dict.fromkeys(("LUT1", "LUT2", "LUT3", "LUT4", "LUT5", "LUT6", "INV"), 1)
 _LUTS |= {"SRL16E": 1, "SRLC16E": 1, "SRLC32E": 1}
 _LUTS |= {"RAM32X1S": 1, "RAM64X1S": 1, "RAM128X1S": 2, "RAM256X1S": 4}
 _LUTS |= {"RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4, "RAM32M": 4, "RAM64M": 4}
@@ -196,8 +202,7 @@ def synth(
     tool = find_yosys()
     root, logs = (workdir / "build" / "synth").resolve(), (workdir / "logs").resolve()
     by_stage = {
-        stage.name: _module(partial(_stage_text, pipeline, stage), stage.estimate.lut)
-        for stage in pipeline.stages
+        stage.name: _module(partial(_stage_text, pipeline, stage), stage.estimate.lut) for stage in pipeline.stages
     }
     names = {module.key: name for name, module in by_stage.items()}
     glue = _module(partial(_glue_text, pipeline.streams[pipeline.output].beats), 0)

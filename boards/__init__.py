@@ -129,9 +129,7 @@ _BOARD = {
 _RESOURCES = {resource.name: _COUNT for resource in fields(Resources)}
 
 
-def _check(
-    origin: str, table: Mapping[str, object], rules: Mapping[str, _Rule], prefix: str = ""
-) -> list[Diagnostic]:
+def _check(origin: str, table: Mapping[str, object], rules: Mapping[str, _Rule], prefix: str = "") -> list[Diagnostic]:
     """Every way in which `table` departs from `rules`; prefix: where the table stands, for the messages."""
     missing = [
         Diagnostic("BHC402", f"missing key '{prefix}{key}'", origin, f"it must be {rule.wanted}")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bhc.diagnostics import fail
 from bhc.frontend.onnx_file import Array, OnnxNode
-from bhc.ir.host import Float, Rounding, round_half
+from bhc.ir.host import Float, Rounding, rounded
 from bhc.ir.ops import IntArray
 
 
@@ -143,7 +143,7 @@ def fold_quant(x: Array, p: QuantParameters) -> Quantized:
     if p.bipolar:
         levels = np.where(scaled >= 0, np.float32(1), np.float32(-1))
     else:
-        levels = round_half(np.clip(scaled, np.float32(p.lo), np.float32(p.hi)), p.rounding)
+        levels = rounded(np.clip(scaled, np.float32(p.lo), np.float32(p.hi)), p.rounding)
     centred = levels - p.zero_point
     value = (centred * p.scale).astype(np.float32)
     # A zero point with a fraction: count in units of its last binary digit.

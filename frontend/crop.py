@@ -26,9 +26,9 @@ def _cropped(pads: Pads, crop: Pads, stride: tuple[int, int]) -> Pads:
 
 def merge_crops(graph: Graph) -> tuple[Graph, dict[str, Pads]]:
     """Needs: nothing. Guarantees: a crop of a window op's only result, perhaps behind thresholds, is done by its
-    padding.
+    padding, where that does not become negative at the beginning (at the end it may).
 
-    Merged only where the remaining padding is not negative. The second result says what was cropped off which value.
+    The second result says what was cropped off which value.
     """
     cropped: dict[str, Pads] = {}
     users = graph.users()
@@ -49,9 +49,9 @@ def merge_crops(graph: Graph) -> tuple[Graph, dict[str, Pads]]:
             continue
         if any(name in graph.outputs for name in between):
             continue
-        leftover = (producer.op.pads.bottom, producer.op.pads.right)
         pads = _cropped(producer.op.pads, crop.op.pads, producer.op.stride)
-        if min(pads.top, pads.left, pads.bottom, pads.right) < 0 or leftover == (0, 0):
+        # Windows at the end can be left out; the hardware's windows start at the first row or before it.
+        if pads.top < 0 or pads.left < 0:
             continue
         nodes[producer.name] = replace(producer, op=replace(producer.op, pads=pads))
         renamed[crop.name] = crop.inputs[0]

@@ -1,10 +1,10 @@
 """Exact arithmetic on chains of monotone functions: where does a quantizer's decision flip, as an integer accumulator?
 
 An accumulator q of channel c stands for the real number scale_c * q + offset_c. A chain of pieces follows (BatchNorm,
-ReLU, limits, rounding ...), each monotone in each channel. "The result is at least k" is a half-line of the result; its
-preimage under each piece is a half-line again, or everything, or nothing, and so it ends as a half-line of q: an
-integer threshold. Ends are rationals and carry whether the end belongs to the half-line, so that ties are decided as
-the model defines them.
+ReLU, limits, rounding ...), nearly all monotone in each channel. "The result is at least k" is a half-line of the
+result; its preimage under each piece is a half-line again, or everything, or nothing, and so it ends as a half-line
+of q: an integer threshold. Ends are rationals and carry whether the end belongs to the half-line, so that ties are
+decided as the model defines them.
 
 Irrational numbers (BatchNorm's 1/sqrt(var + eps), unless var + eps is the square of a rational; the logarithms that
 invert tanh and sigmoid) are bracketed between two rationals. A threshold is accepted only if both ends of every
@@ -14,6 +14,7 @@ numbers, the true one lies between those that agree. docs/exactness.md has the a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
@@ -82,7 +83,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Leaky:
-    """x where x >= 0, else slope * x; slope >= 0."""
+    """x where x >= 0, else slope * x. With a negative slope it is the one piece that is not monotone; -1 makes |x|."""
 
     slope: Vector
 
@@ -312,8 +313,26 @@ def _channels(piece: Piece) -> int:
     assert_never(piece)
 
 
+def monotone(pieces: Sequence[Piece]) -> bool:
+    """No piece turns round within a channel."""
+    return not any(isinstance(p, Leaky) and any(slope < 0 for slope in p.slope) for p in pieces)
+
+
 class UndecidedError(ValueError):
     """Brackets did not separate: two irrational roots may cancel. Not known to happen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """Where a chain that is not monotone flips: level(q) = #{q >= rising} + #{q < falling} - falling.shape[1].
+
+    rising, falling: (C or 1, N) int64, each row ascending, padded with values that no q reaches. cuts: (C or 1, N)
+    float64 as in Steps, for all steps.
+    """
+
+    rising: IntArray
+    falling: IntArray
+    cuts: NDArray[np.float64]
 
 
 # 1 / sqrt to 128 bits decides nearly every threshold at the first try.
@@ -364,8 +383,7 @@ def _solve_channel(
     chain: Chain, pieces: Sequence[Piece], regions: Sequence[Region], channel: int
 ) -> tuple[list[int], bool, list[float]]:
     scale, offset = at(chain.scale, channel), at(chain.offset, channel)
-    lo = chain.lo[channel] if len(chain.lo) > 1 else chain.lo[0]
-    hi = chain.hi[channel] if len(chain.hi) > 1 else chain.hi[0]
+    lo, hi = (end[channel % len(end)] for end in (chain.lo, chain.hi))
     bits = FIRST_BITS
     while bits <= LAST_BITS:
         found: list[list[int | bool]] = []
@@ -443,3 +461,90 @@ def _clamped(end: int | bool, up: bool, lo: int, hi: int) -> int:
     if isinstance(end, bool):
         return lo if end == up else hi + 1
     return min(max(end, lo), hi + 1)
+
+
+def _preimages(piece: Piece, channel: int, region: Region, choice: Choice | None) -> list[Region]:
+    """Regions whose symmetric difference is {x : piece(x) in region}, for any piece."""
+    if isinstance(region, bool) or not isinstance(piece, Leaky) or at(piece.slope, channel) >= 0:
+        return [preimage(piece, channel, region, choice)]
+    if not region.up:
+        # Below and not above are the same.
+        return [True, *_preimages(piece, channel, HalfLine(region.end, not region.strict), choice)]
+    if region.end < 0 or (region.end == 0 and not region.strict):
+        return [True]
+    return [region, HalfLine(region.end / at(piece.slope, channel), region.strict, up=False)]
+
+
+def solve_turning(chain: Chain, regions: Sequence[HalfLine]) -> Turns:
+    """As `solve`, for chains with pieces that are not monotone. Raises UndecidedError.
+
+    A region's preimage is a symmetric difference of half-lines, and so is that of each further piece; over the integers
+    its indicator is a sum of steps up and down, and the level is the sum over all regions.
+    """
+    rows = [_turns_of_channel(chain, regions, c) for c in range(chain.channels)]
+    beyond = max(chain.hi) + 1
+
+    def table(rising: bool) -> IntArray:
+        picked = [row.rising if rising else row.falling for row in rows]
+        width = max(1, *map(len, picked))
+        return np.array([[*row, *([beyond] * (width - len(row)))] for row in picked], np.int64)
+
+    width = max(1, *(len(row.cuts) for row in rows))
+    cuts = [[*row.cuts, *([inf] * (width - len(row.cuts)))] for row in rows]
+    return Turns(table(True), table(False), np.array(cuts, np.float64))
+
+
+@dataclass(frozen=True, slots=True)
+class _ChannelTurns:
+    """One row of Turns."""
+
+    rising: list[int]
+    falling: list[int]
+    cuts: list[float]
+
+
+def _turns_of_channel(chain: Chain, regions: Sequence[HalfLine], channel: int) -> _ChannelTurns:
+    bits = FIRST_BITS
+    while bits <= LAST_BITS:
+        found = [_turns_at_corner(chain, regions, channel, corner) for corner in _corners(chain.pieces, bits)]
+        if all((f.rising, f.falling) == (found[0].rising, found[0].falling) for f in found):
+            return found[0]
+        bits *= 2
+    raise UndecidedError(f"channel {channel}: a threshold is not decided by roots of {LAST_BITS} bits")
+
+
+def _turns_at_corner(
+    chain: Chain, regions: Sequence[HalfLine], channel: int, corner: Sequence[Choice | None]
+) -> _ChannelTurns:
+    scale, offset = at(chain.scale, channel), at(chain.offset, channel)
+    lo, hi = (end[channel % len(end)] for end in (chain.lo, chain.hi))
+    net: Counter[int] = Counter()
+    cuts: list[float] = []
+    for region in regions:
+        parts: list[Region] = [region]
+        for piece, choice in zip(reversed(chain.pieces), reversed(corner), strict=True):
+            parts = [p for part in parts for p in _preimages(piece, channel, part, choice)]
+        inside = False
+        steps: list[int] = []
+        for part in parts:
+            (end,), up, (cut,) = _integer_ends([part], scale, offset)
+            if isinstance(end, bool):
+                inside ^= end
+                continue
+            # {q < t} is what {q >= t} is not.
+            inside ^= not up
+            steps.append(min(max(end, lo), hi + 1))
+            cuts.append(cut)
+        if inside:
+            net[lo] += 1
+        # The indicator goes up and down in turn; steps at one place cancel.
+        for t in sorted(steps):
+            net[t] += -1 if inside else 1
+            inside = not inside
+    # A step beyond the last value is never taken.
+    reached = {t: n for t, n in net.items() if t <= hi}
+    return _ChannelTurns(
+        sorted(t for t, n in reached.items() for _ in range(n)),
+        sorted(t for t, n in reached.items() for _ in range(-n)),
+        cuts,
+    )

@@ -132,7 +132,7 @@ def _propagate(
         case Leaky():
             factor = np.where(x < 0, _spread(piece.slope, rows), 1.0)
             y = x * factor
-            return y, slope * factor, error * np.maximum(factor, 1.0) + ULP * np.abs(y)
+            return y, slope * np.abs(factor), error * np.maximum(np.abs(factor), 1.0) + ULP * np.abs(y)
         case Squash():
             y = np.tanh(x) if piece.function == "Tanh" else 1 / (1 + np.exp(-x))
             factor = 1 - y * y if piece.function == "Tanh" else y * (1 - y)

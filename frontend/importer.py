@@ -42,9 +42,11 @@ from bhc.frontend.exact import (
     shorten,
     vector,
 )
-from bhc.frontend.lower import MAX_LEVELS, Lowering, Window, common_unit, no_quantizer
+from bhc.frontend.functions import common_unit
+from bhc.frontend.layout import Window
+from bhc.frontend.lower import MAX_LEVELS, Lowering, no_quantizer
 from bhc.frontend.onnx_file import Array, OnnxGraph, OnnxNode, is_limit
-from bhc.frontend.tensor import Broken, ClassIndex, Floating, InputChoice, Tensor, compose
+from bhc.frontend.tensor import Broken, ClassIndex, Floating, InputChoice, Tensor, apply_shared, compose
 from bhc.ir.host import (
     ArgMax,
     Attributes,
@@ -84,12 +86,12 @@ HOST_FUNCTIONS: dict[str, Function] = {
     "Exp": "Exp",
     "Log": "Log",
     "Sqrt": "Sqrt",
-    "Abs": "Abs",
     "Reciprocal": "Reciprocal",
 }
 # Operators that take activations.
 SUPPORTED = frozenset(
     [
+        "Abs",
         "Add",
         "ArgMax",
         "AveragePool",
@@ -191,7 +193,7 @@ class _Importer:
                 self.found += error.diagnostics
                 results = [Broken()] * len(node.outputs)
             for name, value in zip(node.outputs, results, strict=False):
-                self.values[name] = value
+                self.values[name] = replace(value, name=name) if isinstance(value, Tensor) else value
         outputs, sources = self._outputs()
         if self.found:
             raise BhcError(dict.fromkeys(self.found))
@@ -349,6 +351,8 @@ class _Importer:
                 return [self._function(node, first, (Squash("Tanh"),), Unary("Tanh"))]
             case "Sigmoid":
                 return [self._function(node, first, (Squash("Sigmoid"),), Unary("Sigmoid"))]
+            case "Abs":
+                return [self._function(node, first, (Leaky((-ONE,)),), Unary("Abs"))]
             case "Neg":
                 return [self._function(node, first, (Affine((-ONE,), (ZERO,)),), Unary("Neg"))]
             case "Round":
@@ -496,20 +500,19 @@ class _Importer:
         if isinstance(x, Floating):
             index = move(np.arange(int(np.prod(x.shape))).reshape(x.shape))
             return x.then(Gather(index[0], value), index.shape, node.origin)
-        index = move(x.index)
         if mode != "constant" or not any(b or a for b, a in grow):
             return x.moved(move, None)
         if not np.isfinite(value):
             # Below (or above) everything: a max pool takes it as its own padding, nothing else can.
             value = -(2.0**127) if value < 0 else 2.0**127
         fill = Fraction(value)
-        if x.fill is not None and x.fill != fill and bool(np.any(x.index < 0)):
-            raise fail("BHC209", "pads a padded tensor with another value", origin=node.origin, hint="pad once")
+        if x.fill != fill and bool(np.any(x.index < 0)):
+            # The padding that is there becomes a node.
+            x = self.low.bordered(self.low.image(self.low.integral(x, node.origin), node.origin), node.origin).tensor
         if x.steps:
-            x = replace(x, opaque=x.opaque or bool(x.steps and not x.pieces), steps=x.steps)
             moved = x.moved(move, Gather(move(np.arange(x.index.size).reshape(x.index.shape))[0], value))
             return replace(moved, fill=fill)
-        return replace(x, index=index, fill=fill)
+        return replace(x, index=move(x.index), fill=fill)
 
     def _concat(self, node: OnnxNode, operands: Sequence[Value | None]) -> Value:
         axis = int(node.attributes["axis"])
@@ -710,8 +713,6 @@ class _Importer:
         step = LeakyRelu(slope)
         if isinstance(x, Floating):
             return x.then(step, x.shape, node.origin)
-        if bool(np.any(slope < 0)):
-            return self._function(node, x, None, step)
         x = self.low.settled(x)
         return self._function(node, x, (Leaky(vector(self._vector(node, x, slope))),), step)
 
@@ -819,6 +820,10 @@ class _Importer:
             low, high = self.low.estimate(x, more)
             if np.isfinite(low) and np.isfinite(high):
                 margin = 2 + 1e-6 * max(abs(low), abs(high))
+                if x.fill is not None:
+                    at_fill = apply_shared(tuple(more), x.fill)
+                    fills = [] if at_fill is None else [float(at_fill)]
+                    low, high = min(low, *fills, high), max(high, *fills, low)
                 lo = min(max(lo, int(np.floor(low - margin))), hi - 1)
                 hi = max(min(hi, int(np.ceil(high + margin))), lo + 1)
         if hi - lo > MAX_LEVELS:
@@ -1222,6 +1227,8 @@ class _Importer:
         assert index is not None
         steps = list(value.steps)
         if not np.array_equal(index.reshape(-1), np.arange(self.low.type(value).elements)):
+            if fill is None and bool(np.any(index < 0)):
+                raise fail("BHC209", "the output's padding differs between channels", origin=name)
             steps.insert(0, Gather(np.ascontiguousarray(index[0]), float(fill or 0)))
         elif index.shape[1:] != self.low.type(value).shape and steps:
             steps.insert(0, Reshape(index.shape[1:]))

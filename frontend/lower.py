@@ -8,9 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import partial
-from math import gcd
-from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,24 +20,35 @@ from bhc.frontend.exact import (
     HalfLine,
     InverseRoot,
     Irrational,
-    Leaky,
-    Limit,
     Piece,
-    Round,
-    Sign,
-    Squash,
     Steps,
     UndecidedError,
     Vector,
     at,
+    monotone,
     preimage,
     shorten,
     solve,
+    solve_turning,
     zipped,
 )
 from bhc.frontend.float_error import Interval, ambiguous_intervals, matmul_noise, rounding_noise
-from bhc.frontend.tensor import InputChoice, Tensor
+from bhc.frontend.functions import (
+    common_unit,
+    directions,
+    estimate,
+    exact_in_float,
+    floats,
+    forward,
+    is_identity,
+    least,
+    merged,
+    trimmed,
+)
+from bhc.frontend.layout import Image, Window, full_index, narrow, progression, scatter_channels
+from bhc.frontend.tensor import InputChoice, Tensor, compose
 from bhc.ir.graph import Builder
+from bhc.ir.host import Reshape
 from bhc.ir.ops import (
     Add,
     Concat,
@@ -64,8 +72,6 @@ INPUT = "input"
 UNSETTLED = ""
 # Integer factors that stand for ratios of scales; more would be a sign that the scales are unrelated.
 MAX_RATIO = 255
-# Weights after such factors.
-MAX_WEIGHT = (1 << 15) - 1
 # Steps of a function of an integer that is not followed by a quantizer.
 MAX_TABLE = 1023
 MAX_LEVELS = 1 << 16
@@ -102,84 +108,6 @@ class Ambiguity:
         """Channels with at least one interval."""
         touched = {i.channel for i in self.intervals}
         return self.channels if None in touched else len(touched)
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A sliding window in the axes of the ONNX tensor: kernel, stride, dilation and pads (before, after) of each."""
-
-    kernel: tuple[int, ...]
-    stride: tuple[int, ...]
-    dilation: tuple[int, ...]
-    before: tuple[int, ...]
-    after: tuple[int, ...]
-
-    def as_2d(self, swapped: bool) -> Window:
-        """With exactly two axes in the order of the IR's image."""
-
-        def pair(values: tuple[int, ...], fill: int) -> tuple[int, ...]:
-            two = (*values, fill)[:2]
-            return two[::-1] if swapped else two
-
-        return Window(
-            pair(self.kernel, 1),
-            pair(self.stride, 1),
-            pair(self.dilation, 1),
-            pair(self.before, 0),
-            pair(self.after, 0),
-        )
-
-    @property
-    def pads(self) -> Pads:
-        return Pads(self.before[0], self.before[1], self.after[0], self.after[1])
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Image:
-    """How an ONNX tensor (1, C, ...) lies in an IR image (H, W, C).
-
-    channels: IR channel of each ONNX channel. swapped: the ONNX axes are (W, H). border: padding of `fill` around it.
-    """
-
-    tensor: Tensor
-    channels: IntArray
-    swapped: bool
-    border: Pads
-
-    @property
-    def plain(self) -> bool:
-        """Channels are all there, in order."""
-        return bool(np.array_equal(self.channels, np.arange(self.channels.size)))
-
-
-def common_unit(values: Sequence[Fraction]) -> Fraction:
-    """The greatest rational of which all values are integer multiples; 1 if all are 0."""
-    unit = Fraction(0)
-    for value in values:
-        unit = Fraction(
-            gcd(unit.numerator * value.denominator, value.numerator * unit.denominator),
-            unit.denominator * value.denominator,
-        )
-    return unit or Fraction(1)
-
-
-def _progression(values: IntArray) -> int:
-    """The step if values are an ascending arithmetic progression (1 for a single one), else 0."""
-    if values.size == 1:
-        return 1
-    step = int(values[1] - values[0])
-    return step if step > 0 and bool(np.all(np.diff(values) == step)) else 0
-
-
-def full_index(image: tuple[int, int, int], swapped: bool, rank: int) -> IntArray:
-    """Positions of an IR image seen as an ONNX tensor (1, C, H, W), or (1, C, T) for rank 3."""
-    h, w, c = image
-    index = (
-        np.arange(h * w * c).reshape(h, w, c).transpose(2, 1, 0)
-        if swapped
-        else np.arange(h * w * c).reshape(h, w, c).transpose(2, 0, 1)
-    )
-    return np.ascontiguousarray(index.reshape(1, c, -1) if rank == 3 else index[None])
 
 
 class Lowering:
@@ -288,27 +216,30 @@ class Lowering:
         Raises BHC210 if the elements do not lie like that.
         """
         tensor = self.settled(tensor)
-        h, w, c = self.type(tensor).image
+        found = self._find_image(tensor, origin)
+        if found is None:
+            h, w, c = self.type(tensor).image
+            raise fail(
+                "BHC210",
+                f"the elements of its operand {tensor.shape} do not form an image of {h}x{w} positions and {c}"
+                " channels",
+                origin=origin,
+                hint="keep the channel axis apart from time and width between convolutions; flatten only before"
+                " dense layers",
+            )
+        return found
+
+    def _find_image(self, tensor: Tensor, origin: str) -> Image | None:
+        """`image` of a settled tensor, or None."""
+        shape = self.type(tensor).image
         index = tensor.index
-        if index.ndim in {3, 4} and index.shape[0] == 1:
-            planes = index.reshape(*index.shape[1:], *([1] * (4 - index.ndim)))
-            for swapped in (False, True):
-                found = self._match(
-                    tensor, planes.transpose(0, 2, 1) if swapped else planes, (h, w, c), swapped, origin
-                )
-                if found is not None:
-                    return found
-        elif index.ndim == 2 and index.shape[0] == 1:
-            found = self._match(tensor, index.reshape(-1, 1, 1), (h, w, c), False, origin)
-            if found is not None:
-                return found
-        raise fail(
-            "BHC210",
-            f"the elements of its operand {index.shape} do not form an image of {h}x{w} positions and {c} channels",
-            origin=origin,
-            hint="keep the channel axis apart from time and width between convolutions; flatten only before"
-            " dense layers",
-        )
+        if index.shape[0] != 1 or not 2 <= index.ndim <= 4:
+            return None
+        planes = index.reshape(*index.shape[1:], *([1] * (4 - index.ndim)))
+        found = self._match(tensor, planes, shape, False, origin)
+        if found is None and index.ndim > 2:
+            found = self._match(tensor, planes.transpose(0, 2, 1), shape, True, origin)
+        return found
 
     def _match(
         self, tensor: Tensor, planes: IntArray, image: tuple[int, int, int], swapped: bool, origin: str
@@ -327,7 +258,7 @@ class Lowering:
         )
         channels, at_row, at_col = inner[:, 0, 0] % c, inner[0, :, 0] // (w * c), inner[0, 0, :] // c % w
         expected = (at_row[None, :, None] * w + at_col[None, None, :]) * c + channels[:, None, None]
-        steps = _progression(at_row), _progression(at_col)
+        steps = progression(at_row), progression(at_col)
         if 0 in steps or not np.array_equal(inner, expected):
             return None
         crop = Pads(-int(at_row[0]), -int(at_col[0]), int(at_row[-1]) + 1 - h, int(at_col[-1]) + 1 - w)
@@ -356,7 +287,8 @@ class Lowering:
     def pad(self, image: Image, pads: Pads, value: Fraction, origin: str) -> Image:
         """Surround with a real value, as a Pad node. Raises BHC209 if no integer stands for the value."""
         tensor = image.tensor
-        q = self.exact_integer(tensor.composed(), value, self.type(tensor))
+        scale, offset = tensor.composed()
+        q = self.exact_integer((scale, offset), value, self.type(tensor))
         if q is None:
             raise fail(
                 "BHC209",
@@ -368,7 +300,21 @@ class Lowering:
         h, w, c = self.builder.type(node).image
         rank = 4 if tensor.index.ndim == 4 else 3
         index = full_index((h, w, c), image.swapped, rank)[:, image.channels]
-        return Image(replace(tensor, source=node, index=index, fill=None), image.channels, image.swapped, Pads())
+        lo, hi = tuple(min(v, q) for v in tensor.lo), tuple(max(v, q) for v in tensor.hi)
+        padded = Tensor(node, index, scale, offset, lo, hi, self.noise_after(tensor))
+        return Image(padded, image.channels, image.swapped, Pads())
+
+    def bordered(self, image: Image, origin: str) -> Image:
+        """The image with its border, if it has one, as a Pad node."""
+        tensor = image.tensor
+        if not image.border:
+            return image
+        if tensor.fill is None:
+            raise fail("BHC209", "its operand's padding differs between channels", origin=origin)
+        padded = self.pad(image, image.border, tensor.fill, origin)
+        if tensor.name:
+            self.tap(tensor.name, padded.tensor)
+        return padded
 
     def zero_padded(self, image: Image, window: Window, origin: str) -> tuple[Image, Pads]:
         """The image with its border and the window's own zero padding: what the op itself can pad (with the integer 0).
@@ -378,11 +324,7 @@ class Lowering:
         tensor = image.tensor
         border, pads = image.border, window.pads
         if border and tensor.fill != 0:
-            assert tensor.fill is not None or not border
-            value = tensor.fill
-            if value is None:
-                raise fail("BHC209", "its operand's padding differs between channels", origin=origin)
-            image = self.pad(image, border, value, origin)
+            image = self.bordered(image, origin)
         else:
             pads = Pads(
                 pads.top + border.top,
@@ -474,9 +416,9 @@ class Lowering:
         value_type = self.type(tensor)
         whole = value_type.channels
         if not (image.plain and whole == image.channels.size):
-            weights, groups = _scatter_channels(weights, image.channels, whole, groups)
+            weights, groups = scatter_channels(weights, image.channels, whole, groups)
             per_group = whole
-        weights, pads = _narrow(weights, pads, window2, value_type.image[:2])
+        weights, pads = narrow(weights, pads, window2, value_type.image[:2])
         kernel = weights.integers.shape[1:3]
         group_of = np.arange(m)[:, None] // (m // groups)
         channel = group_of * per_group + np.tile(np.arange(per_group), kernel[0] * kernel[1])
@@ -497,9 +439,7 @@ class Lowering:
             node = self.emit(op, [tensor.source], [*tensor.origin, origin])
             index = full_index(self.builder.type(node).image, image.swapped, rank)
         lo, hi = accumulator_bounds(rows, value_type.range, padded=bool(pads))
-        noise = matmul_noise(
-            weights.scale.reshape(m, -1), weights.integers.reshape(m, -1), tensor.composed(), value_type.range
-        )
+        noise = self._matmul_noise(weights.map(lambda a: a.reshape(m, -1)), tensor)
         return Tensor(node, index, scale, offset, tuple(lo.tolist()), tuple(hi.tolist()), noise)
 
     def dense(self, tensor: Tensor, weights: Quantized, origin: str) -> Tensor:
@@ -508,15 +448,17 @@ class Lowering:
         tensor = self.settled(tensor)
         value_type = self.type(tensor)
         positions = tensor.index.reshape(-1)
-        if bool(np.any(positions < 0)) and tensor.fill != 0:
-            raise fail("BHC209", "its operand is padded with another value than 0", origin=origin)
         m = weights.integers.shape[0]
         if weights.integers.shape[1] != positions.size:
             raise fail("BHC214", f"weights {weights.integers.shape} over {positions.size} elements", origin=origin)
         inside = positions >= 0
-        weights = weights.map(lambda a: a[:, inside])
-        positions = positions[inside]
+        constant: Vector = (Fraction(0),)
+        if not bool(np.all(inside)):
+            constant = self._padding_products(tensor, weights.map(lambda a: a[:, ~inside]), origin)
+            weights = weights.map(lambda a: a[:, inside])
+            positions = positions[inside]
         rows, scale, offset = self._linear(tensor, weights, positions[None] % value_type.channels, origin)
+        offset = shorten([o + v for o, v in zipped(offset, constant)])
         placed = np.zeros((m, value_type.elements), np.int64)
         if np.unique(positions).size == positions.size:
             placed[:, positions] = rows
@@ -525,8 +467,28 @@ class Lowering:
                 placed[:, position] += rows[:, column]
         node = self.emit(Dense(placed), [tensor.source], [*tensor.origin, origin])
         lo, hi = accumulator_bounds(placed, value_type.range, padded=False)
-        noise = matmul_noise(weights.scale, weights.integers, tensor.composed(), value_type.range)
+        noise = self._matmul_noise(weights, tensor)
         return Tensor(node, np.arange(m).reshape(1, m), scale, offset, tuple(lo.tolist()), tuple(hi.tolist()), noise)
+
+    def _matmul_noise(self, weights: Quantized, tensor: Tensor) -> NDArray[np.float64]:
+        """Error bound, by output, of a float32 product of weights (M, K) with an affine tensor."""
+        products = matmul_noise(weights.scale, weights.integers, tensor.composed(), self.type(tensor).range)
+        operand = float(np.max(self.noise_after(tensor)))
+        if not operand:
+            return products
+        gain: NDArray[np.float64] = np.sum(np.abs(weights.integers) * np.abs(weights.scale), axis=1)
+        return products + gain * operand
+
+    def _padding_products(self, tensor: Tensor, weights: Quantized, origin: str) -> Vector:
+        """What padding adds to each output: the sum of the weights that meet it, times its value."""
+        if tensor.fill is None:
+            raise fail("BHC209", "its operand's padding differs between channels", origin=origin)
+        totals: list[Fraction] = []
+        for integers, scales in zip(weights.integers, weights.scale, strict=True):
+            units = np.unique(scales).tolist()
+            sums = [Fraction(unit) * int(integers[scales == unit].sum()) for unit in units]
+            totals.append(tensor.fill * sum(sums, Fraction(0)))
+        return shorten(totals)
 
     def scaled(self, tensor: Tensor, factors: Sequence[int], origin: str) -> Tensor:
         """The same real values on integers multiplied by factors (one a channel, or one for all; not 0)."""
@@ -564,23 +526,16 @@ class Lowering:
         tensor, pads = image.tensor, window2.pads
         border = image.border
         if border:
-            least = (
-                min(s * v + o for s, o, v in zipped(*tensor.composed(), [Fraction(v) for v in tensor.lo]))
-                if tensor.affine
-                else None
+            together = Pads(
+                pads.top + border.top, pads.left + border.left, pads.bottom + border.bottom, pads.right + border.right
             )
-            if tensor.fill is not None and least is not None and tensor.fill <= least:
-                pads = Pads(
-                    pads.top + border.top,
-                    pads.left + border.left,
-                    pads.bottom + border.bottom,
-                    pads.right + border.right,
-                )
-            elif tensor.fill is not None:
-                image = self.pad(replace(image, tensor=self.integral(tensor, origin)), border, tensor.fill, origin)
-                tensor = image.tensor
+            span = [(k - 1) * d for k, d in zip(window2.kernel, window2.dilation, strict=True)]
+            fits = max(together.top, together.bottom) <= span[0] and max(together.left, together.right) <= span[1]
+            if fits and tensor.fill is not None and tensor.affine and tensor.fill <= least(tensor):
+                pads = together
             else:
-                raise fail("BHC209", "its operand's padding differs between channels", origin=origin)
+                image = self.bordered(replace(image, tensor=self.integral(tensor, origin)), origin)
+                tensor = image.tensor
         op = MaxPool(
             (window2.kernel[0], window2.kernel[1]),
             (window2.stride[0], window2.stride[1]),
@@ -612,7 +567,9 @@ class Lowering:
         if tensor.pool is None:
             return tensor
         before = tensor.pieces[: tensor.pooled]
-        signs = _directions(tensor.scale, before)
+        if not monotone(before):
+            raise no_quantizer(origin, "a maximum of float activations that do not rise or fall with the accumulator")
+        signs = directions(tensor.scale, before)
         flipped = self.scaled(replace(tensor, pool=None), [s or 1 for s in signs], origin)
         node = self.emit(tensor.pool, [flipped.source], tensor.origin)
         return replace(flipped, source=node, origin=())
@@ -654,7 +611,7 @@ class Lowering:
                 pieces.append(piece)
         magnitude = max(abs(v) for v in (*lo, *hi))
         noise = np.atleast_1d(tensor.noise) * count
-        if bool(np.any(noise)) or not _exact_in_float(tensor.scale, tensor.offset, magnitude):
+        if bool(np.any(noise)) or not exact_in_float(tensor.scale, tensor.offset, magnitude):
             noise = noise + rounding_noise(tensor.scale, tensor.offset, magnitude) * (count + 1)
         return replace(
             tensor,
@@ -675,6 +632,13 @@ class Lowering:
     def total(self, tensor: Tensor, axes: tuple[int, ...], keepdims: bool, origin: str) -> Tensor:
         """Sum over ONNX axes."""
         tensor = self.settled(self.linear_or_integral(tensor, origin))
+        zeros = tensor.fill == 0 and tensor.affine and not any(tensor.composed()[1])
+        if bool(np.any(tensor.index < 0)) and not zeros:
+            tensor = self.bordered(self.image(self.integral(tensor, origin), origin), origin).tensor
+        elif tensor.index.size < self.type(tensor).elements:
+            # Sum over what a crop leaves, if it can be cropped.
+            image = self._find_image(tensor, origin)
+            tensor = image.tensor if image else tensor
         axes = tuple(a % tensor.index.ndim for a in axes)
         h, w, c = self.type(tensor).image
         kept = [a for a in range(tensor.index.ndim) if a not in axes]
@@ -683,9 +647,12 @@ class Lowering:
             axis=1,
         )
         shape = tuple(1 if a in axes else n for a, n in enumerate(tensor.index.shape) if keepdims or a not in axes)
+        if sets.shape[1] == 1:
+            return tensor.moved(lambda a: a.reshape(shape), Reshape(shape[1:]))
+        # Zeros add nothing.
+        missing = int((sets < 0).sum(axis=1).min())
+        sets = sets[:, missing:]
         count = sets.shape[1]
-        if count == 1:
-            return replace(tensor, index=tensor.index.reshape(shape))
         positions = np.arange(h * w * c).reshape(h, w, c)
         for kernel, index in (
             ((h, w), np.arange(c)),
@@ -703,11 +670,10 @@ class Lowering:
                 return self._summed(tensor, node, where.reshape(shape), count, False)
         if not tensor.affine:
             tensor = self.integral(tensor, origin)
-        if bool(np.any(sets < 0)):
-            raise fail("BHC210", "sums over padding", origin=origin, hint="quantize after the sum, or pad after it")
-        # Any other sum is a dense layer of ones over the elements that it takes.
-        ones = np.zeros((sets.shape[0], h * w * c), np.int64)
-        np.put_along_axis(ones, sets, 1, axis=1)
+        # Any other sum is a dense layer that counts the elements that it takes.
+        ones = np.zeros((sets.shape[0], h * w * c + 1), np.int64)
+        np.add.at(ones, (np.arange(sets.shape[0])[:, None], sets), 1)
+        ones = ones[:, :-1]
         every = Quantized(ones.astype(np.float32), ones, np.ones(ones.shape))
         whole = replace(tensor, index=np.arange(h * w * c).reshape(1, -1))
         result = self.dense(whole, every, origin)
@@ -741,11 +707,11 @@ class Lowering:
         offset = shorten([x + y for x, y in zipped(oa, ob)])
         lo = tuple(int(x + y) for x, y in zipped([Fraction(v) for v in left.lo], [Fraction(v) for v in right.lo]))
         hi = tuple(int(x + y) for x, y in zipped([Fraction(v) for v in left.hi], [Fraction(v) for v in right.hi]))
-        exact = _exact_in_float(left.scale, offset, max(abs(v) for v in (*lo, *hi)))
-        total_noise = (
-            np.zeros(1) if exact and not np.any(a.noise) and not np.any(b.noise) else noise * 2 + a.noise + b.noise
-        )
-        return Tensor(node, a.index, left.scale, offset, lo, hi, total_noise)
+        before = self.noise_after(a) + self.noise_after(b)
+        exact = exact_in_float(left.scale, offset, max(abs(v) for v in (*lo, *hi)))
+        total_noise = np.zeros(1) if exact and not np.any(before) else noise * 2 + before
+        fill = None if a.fill is None or b.fill is None else a.fill + b.fill
+        return Tensor(node, a.index, left.scale, offset, lo, hi, total_noise, fill=fill)
 
     def _aligned(self, a: Tensor, b: Tensor, origin: str) -> tuple[Tensor, Tensor]:
         """Both tensors with the same index into sources of the same shape."""
@@ -753,15 +719,7 @@ class Lowering:
         if ta.shape == tb.shape and np.array_equal(a.index, b.index):
             return a, b
         images = [self.image(t, origin) for t in (a, b)]
-        ready: list[Tensor] = []
-        for image in images:
-            if not image.border:
-                ready.append(image.tensor)
-                continue
-            if image.tensor.fill is None:
-                raise fail("BHC209", "its operand's padding differs between channels", origin=origin)
-            ready.append(self.pad(image, image.border, image.tensor.fill, origin).tensor)
-        a, b = ready
+        a, b = (self.bordered(image, origin).tensor for image in images)
         if self.type(a).shape != self.type(b).shape or not np.array_equal(a.index, b.index):
             raise fail(
                 "BHC210",
@@ -774,8 +732,11 @@ class Lowering:
     def concat(self, tensors: Sequence[Tensor], axis: int, origin: str) -> Tensor:
         """Side by side; in the hardware always along channels."""
         ready = [self.settled(self.integral(t, origin)) for t in tensors]
+        if any(bool(np.any(t.index < 0)) for t in ready) or len({self.type(t).image[:2] for t in ready}) > 1:
+            # Padding and cropping that only the index knows become nodes.
+            ready = [self.bordered(self.image(t, origin), origin).tensor for t in ready]
         types = [self.type(t) for t in ready]
-        if any(bool(np.any(t.index < 0)) for t in ready) or any(t.image[:2] != types[0].image[:2] for t in types):
+        if len({t.image[:2] for t in types}) > 1:
             raise fail(
                 "BHC210",
                 f"joins {', '.join(str(t) for t in types)} along axis {axis}",
@@ -802,7 +763,9 @@ class Lowering:
                 v for end, t in zip(ends, types, strict=True) for v in (end * t.channels if len(end) == 1 else end)
             )
 
-        noise = np.concatenate([np.broadcast_to(t.noise, (y.channels,)) for t, y in zip(ready, types, strict=True)])
+        noise = np.concatenate(
+            [np.broadcast_to(self.noise_after(t), (y.channels,)) for t, y in zip(ready, types, strict=True)]
+        )
         return Tensor(
             node,
             np.concatenate(parts, axis=axis),
@@ -842,23 +805,25 @@ class Lowering:
             raise no_quantizer(origin, "a function without exact form comes before the quantizer")
         tensor = self.settled(tensor)
         pool = tensor.pool
-        if pool is not None and any(
-            d < 0 for d in _directions((Fraction(1),), (*tensor.pieces[tensor.pooled :], *more))
-        ):
+        after = (*tensor.pieces[tensor.pooled :], *more)
+        if pool is not None and (not monotone(after) or any(d < 0 for d in directions((Fraction(1),), after))):
             tensor, pool = self.without_pool(tensor, origin), None
         chain = self.chain(tensor, more)
+        if not monotone(chain.pieces):
+            return self._quantize_turning(tensor, chain, pool, more, regions, base, is_bipolar, decoding, origin)
         steps = self._solve(chain, regions, origin)
-        self._note_ambiguity(chain, tensor, steps, origin)
-        fill = self._fill_through(tensor, more, regions, base, is_bipolar, decoding)
-        thresholds, first = (steps.thresholds, 0) if is_bipolar else _trimmed(steps, tensor)
+        self._note_ambiguity(chain, tensor, steps.cuts, origin)
+        kept = self._fill_level(tensor, more, regions)
+        thresholds, first = (steps.thresholds, 0) if is_bipolar else trimmed(steps, tensor, kept)
         value_type = self.type(tensor)
         names = (*tensor.origin, origin)
         lowest, highest = (-1, 1) if is_bipolar else (base + first, base + first + thresholds.shape[1])
         scale, offset = decoding
+        bipolar_levels = is_bipolar
         if not is_bipolar and lowest == -1 and highest == 1 and np.array_equal(thresholds[:, 0], thresholds[:, 1]):
             thresholds, is_bipolar = thresholds[:, :1], True
-        thresholds, descending = _merged(thresholds, steps.descending)
-        if pool is None and _is_identity(thresholds, descending, lowest, is_bipolar, value_type):
+        thresholds, descending = merged(thresholds, steps.descending)
+        if pool is None and is_identity(thresholds, descending, lowest, is_bipolar, value_type):
             source = tensor.source
         else:
             op = Threshold(thresholds, descending, 0 if is_bipolar else lowest, is_bipolar)
@@ -867,7 +832,18 @@ class Lowering:
             if pool is not None:
                 source = self.emit(pool, [source], names)
         noise = rounding_noise(scale, offset, max(abs(lowest), abs(highest)))
+        fill = _decoded_level(kept, base, bipolar_levels, decoding)
         return Tensor(source, tensor.index, scale, offset, (lowest,), (highest,), noise, fill=fill)
+
+    def noise_after(self, tensor: Tensor) -> NDArray[np.float64]:
+        """Error bound of an affine tensor's values in float32, its pieces included."""
+        scale, offset, noise = tensor.scale, tensor.offset, tensor.noise
+        magnitude = max(abs(v) for v in (*tensor.lo, *tensor.hi))
+        for piece in tensor.pieces:
+            assert isinstance(piece, Affine)
+            scale, offset = compose(scale, offset, (piece,))
+            noise = noise * np.abs(floats(piece.scale)) + 6 * rounding_noise(scale, offset, magnitude)
+        return noise
 
     def noise_of_sum(self, scale: Vector, offset: Vector, magnitude: int) -> NDArray[np.float64]:
         """Error bound of one more addition in float32."""
@@ -880,42 +856,72 @@ class Lowering:
 
     def estimate(self, tensor: Tensor, more: Sequence[Piece]) -> tuple[float, float]:
         """Least and greatest value of the chain over all channels, in float64."""
+        if not monotone(tensor.pieces):
+            return -np.inf, np.inf
         with np.errstate(all="ignore"):
             ends = [np.array([float(v) for v in end]) for end in (tensor.lo, tensor.hi)]
-            values = [_floats(tensor.scale) * end + _floats(tensor.offset) for end in ends]
+            values = [floats(tensor.scale) * end + floats(tensor.offset) for end in ends]
             for piece in (*tensor.pieces, *more):
-                values = [_estimate(piece, v) for v in values]
+                values = [estimate(piece, v) for v in values]
         return float(min(v.min() for v in values)), float(max(v.max() for v in values))
 
-    def _note_ambiguity(self, chain: Chain, tensor: Tensor, steps: Steps, origin: str) -> None:
-        intervals = ambiguous_intervals(chain, steps.cuts, tensor.noise)
-        self.ambiguities.append(Ambiguity(origin, self.type(tensor).channels, intervals))
-
-    def _fill_through(
+    def _quantize_turning(
         self,
         tensor: Tensor,
+        chain: Chain,
+        pool: MaxPool | None,
         more: Sequence[Piece],
         regions: Sequence[HalfLine],
         base: int,
         is_bipolar: bool,
         decoding: tuple[Vector, Vector],
-    ) -> Fraction | None:
-        """The real value of padding behind the quantizer, if it is the same in all channels."""
-        if tensor.fill is None or len(decoding[0]) != 1 or len(decoding[1]) != 1:
+        origin: str,
+    ) -> Tensor:
+        """`quantize` for a chain that is not monotone: the sum of a rising and a falling step function is any function.
+
+        A last threshold, with a step at every level, takes the sum to the quantizer's own type.
+        """
+        try:
+            turns = solve_turning(chain, regions)
+        except UndecidedError as error:
+            raise fail("BHC218", str(error), origin=origin, hint="merge the normalizations before export") from error
+        self._note_ambiguity(chain, tensor, turns.cuts, origin)
+        fill = _decoded_level(self._fill_level(tensor, more, regions), base, is_bipolar, decoding)
+        names = (*tensor.origin, origin)
+        low, high = (-1, 1) if is_bipolar else (base, base + len(regions))
+        upward = np.zeros(turns.rising.shape[0], np.bool_)
+        parts = [
+            self.emit(Threshold(*merged(turns.rising, upward), base - turns.falling.shape[1]), [tensor.source], names),
+            self.emit(Threshold(*merged(turns.falling, ~upward)), [tensor.source], names),
+        ]
+        self.ambiguities[-1] = replace(self.ambiguities[-1], node=parts[0])
+        self.ambiguities.append(replace(self.ambiguities[-1], node=parts[1]))
+        total = self.emit(Add(), parts, names)
+        levels = np.arange(base + 1, base + 1 + len(regions))[None]
+        op = Threshold(levels, np.zeros(1, np.bool_), 0 if is_bipolar else base, is_bipolar)
+        source = self.emit(op, [total], names)
+        if pool is not None:
+            source = self.emit(pool, [source], names)
+        noise = rounding_noise(*decoding, max(abs(low), abs(high)))
+        return Tensor(source, tensor.index, *decoding, (low,), (high,), noise, fill=fill)
+
+    def _note_ambiguity(self, chain: Chain, tensor: Tensor, cuts: NDArray[np.float64], origin: str) -> None:
+        intervals = ambiguous_intervals(chain, cuts, tensor.noise)
+        self.ambiguities.append(Ambiguity(origin, self.type(tensor).channels, intervals))
+
+    def _fill_level(self, tensor: Tensor, more: Sequence[Piece], regions: Sequence[HalfLine]) -> int | None:
+        """In how many regions padding lies, if that is the same for all channels; None if there is no padding."""
+        if tensor.fill is None:
             return None
-        fill = tensor.fill
-        count = 0
+        level = 0
         for region in regions:
             at_fill: HalfLine | bool = region
             for piece in reversed(more):
-                if isinstance(piece, Irrational) or (
-                    isinstance(piece, Affine) and len(piece.scale) + len(piece.offset) > 2
-                ):
+                if isinstance(piece, Affine) and len(piece.scale) + len(piece.offset) > 2:
                     return None
                 at_fill = preimage(piece, 0, at_fill, None)
-            count += at_fill if isinstance(at_fill, bool) else fill in at_fill
-        q = 2 * count - 1 if is_bipolar else base + count
-        return decoding[0][0] * q + decoding[1][0]
+            level += at_fill if isinstance(at_fill, bool) else tensor.fill in at_fill
+        return level
 
     def linear_or_integral(self, tensor: Tensor, origin: str) -> Tensor:
         """The tensor as a linear function of its integers, perhaps with irrational factors: enough for sums."""
@@ -946,7 +952,7 @@ class Lowering:
                 f"its operand{_made_by(tensor)} is a float activation, a function of {hi - lo + 1} accumulator values",
             )
         chain = self.chain(tensor)
-        rows = [[_forward(chain, c, Fraction(q)) for q in range(lo, hi + 1)] for c in range(chain.channels)]
+        rows = [[forward(chain, c, Fraction(q)) for q in range(lo, hi + 1)] for c in range(chain.channels)]
         values = [v for row in rows for v in row]
         unit = common_unit(values)
         low, high = min(values) / unit, max(values) / unit
@@ -959,11 +965,25 @@ class Lowering:
             raise no_quantizer(
                 origin, f"its operand{_made_by(tensor)} is a float activation, not on a grid of integers"
             )
+        level = None if tensor.fill is None else (tensor.fill - offset) / unit
+        if level is not None and level.denominator == 1 and max(high, level) - min(low, level) <= MAX_TABLE:
+            # The type holds the padding's value too.
+            low, high = min(low, level), max(high, level)
         base = int(low)
         regions = [HalfLine(unit * k + offset, False) for k in range(base + 1, int(high) + 1)]
         if not regions:
             regions = [HalfLine(unit * (base + 1) + offset, False)]
-        return self.quantize(tensor, (), regions, base, False, ((unit,), (offset,)), origin)
+        result = self.quantize(tensor, (), regions, base, False, ((unit,), (offset,)), origin)
+        # The table holds for what the accumulator reaches; padding keeps its own value.
+        return replace(result, fill=tensor.fill)
+
+
+def _decoded_level(level: int | None, base: int, is_bipolar: bool, decoding: tuple[Vector, Vector]) -> Fraction | None:
+    """The real value of a quantizer's level, if it is the same for all channels."""
+    (scale, *scales), (offset, *offsets) = decoding
+    if level is None or scales or offsets:
+        return None
+    return scale * (2 * level - 1 if is_bipolar else base + level) + offset
 
 
 def _made_by(tensor: Tensor) -> str:
@@ -977,163 +997,3 @@ def no_quantizer(origin: str, message: str) -> BhcError:
         origin=origin,
         hint="put an activation quantizer (QuantIdentity, QuantReLU, ...) before it",
     )
-
-
-def _exact_in_float(scale: Vector, offset: Vector, magnitude: int) -> bool:
-    """Every scale * q + offset with |q| up to magnitude is a float32 number, and so is every partial sum."""
-    return not bool(np.any(rounding_noise(scale, offset, magnitude)))
-
-
-def _scatter_channels(weights: Quantized, channels: IntArray, whole: int, groups: int) -> tuple[Quantized, int]:
-    """Weights (M, KH, KW, C / groups) on selected channels as weights on all channels in one group."""
-    m, kh, kw, per_group = weights.integers.shape
-    integers = np.zeros((m, kh, kw, whole), np.int64)
-    scale = np.empty((m, kh, kw, whole))
-    scale[...] = weights.scale[..., :1]
-    for g in range(groups):
-        rows = slice(g * (m // groups), (g + 1) * (m // groups))
-        picked = channels[g * per_group : (g + 1) * per_group]
-        scale[rows][..., picked] = weights.scale[rows]
-        for j, c in enumerate(picked.tolist()):
-            integers[rows, ..., c] += weights.integers[rows, ..., j]
-    return Quantized((integers * scale).astype(np.float32), integers, scale), 1
-
-
-def _narrow(weights: Quantized, pads: Pads, window: Window, image: tuple[int, int]) -> tuple[Quantized, Pads]:
-    """Along an axis of size 1 where the window has one position, keep only the tap that meets the data."""
-    for axis, before, after in ((0, pads.top, pads.bottom), (1, pads.left, pads.right)):
-        size = weights.integers.shape[1 + axis]
-        if image[axis] != 1 or size == 1:
-            continue
-        tap, rest = divmod(before, window.dilation[axis])
-        positions = (before + after - (size - 1) * window.dilation[axis]) // window.stride[axis] + 1
-        if rest or tap >= size or positions != 1:
-            continue
-        weights = weights.map(partial(np.take, indices=[tap], axis=1 + axis))
-        pads = Pads(0, pads.left, 0, pads.right) if axis == 0 else Pads(pads.top, 0, pads.bottom, 0)
-    return weights, pads
-
-
-def _directions(scale: Vector, pieces: Sequence[Piece]) -> list[int]:
-    """For each channel (or for all): +1 if the function increases, -1 if it decreases, 0 if it is constant."""
-    signs = [_sign(s) for s in scale]
-    for piece in pieces:
-        match piece:
-            case Affine():
-                factors = [_sign(s) for s in piece.scale]
-                length = max(len(signs), len(factors))
-                signs = [signs[c % len(signs)] * factors[c % len(factors)] for c in range(length)]
-            case InverseRoot() | Limit() | Leaky() | Round() | Sign() | Squash():
-                pass
-    return signs
-
-
-def _sign(x: Fraction) -> int:
-    return (x > 0) - (x < 0)
-
-
-def _forward(chain: Chain, channel: int, q: Fraction) -> Fraction:
-    """The chain's value at q; there is no InverseRoot in it."""
-    x = at(chain.scale, channel) * q + at(chain.offset, channel)
-    for piece in chain.pieces:
-        match piece:
-            case Affine():
-                x = at(piece.scale, channel) * x + at(piece.offset, channel)
-            case Limit():
-                x = x if piece.lo is None else max(x, piece.lo)
-                x = x if piece.hi is None else min(x, piece.hi)
-            case Leaky():
-                x = x if x >= 0 else at(piece.slope, channel) * x
-            case Round():
-                x = Fraction(round_exact(x, piece))
-            case Sign():
-                x = Fraction(_sign(x) or piece.zero)
-            case InverseRoot() | Squash():
-                raise AssertionError("an irrational function has no exact value")
-    return x
-
-
-def _floats(values: Vector) -> NDArray[np.float64]:
-    return np.array([float(v) for v in values])
-
-
-def _estimate(piece: Piece, x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A piece in float64, by channel."""
-    match piece:
-        case Affine():
-            return _floats(piece.scale) * x + _floats(piece.offset)
-        case InverseRoot():
-            return x / np.sqrt(_floats(piece.variance))
-        case Limit():
-            return np.clip(
-                x,
-                None if piece.lo is None else float(piece.lo),
-                None if piece.hi is None else float(piece.hi),
-            )
-        case Leaky():
-            return np.where(x < 0, x * _floats(piece.slope), x)
-        case Round():
-            return np.round(x)
-        case Sign():
-            return np.sign(x)
-        case Squash():
-            return np.tanh(x) if piece.function == "Tanh" else 1 / (1 + np.exp(-x))
-    assert_never(piece)
-
-
-def round_exact(x: Fraction, piece: Round) -> int:
-    """Round a rational."""
-    floor = x.__floor__()
-    return floor + 1 if preimage_contains(piece, floor + 1, x) else floor
-
-
-def preimage_contains(piece: Round, k: int, x: Fraction) -> bool:
-    """Whether x rounds to at least k."""
-    region = preimage(piece, 0, HalfLine(Fraction(k), False), None)
-    return region if isinstance(region, bool) else x in region
-
-
-def _trimmed(steps: Steps, tensor: Tensor) -> tuple[IntArray, int]:
-    """Thresholds without the levels that no channel leaves or reaches, and how many were dropped below.
-
-    The level of a channel is the number of thresholds passed (or not passed, where descending).
-    """
-    thresholds = steps.thresholds
-    rows, count = thresholds.shape
-    lo, hi = (
-        np.broadcast_to(tensor.lo, (max(rows, len(tensor.lo)),)),
-        np.broadcast_to(tensor.hi, (max(rows, len(tensor.hi)),)),
-    )
-    thresholds = np.broadcast_to(thresholds, (lo.size, count))
-    descending = np.broadcast_to(steps.descending, (lo.size,))
-    # In order of levels: is it always reached, or never?
-    ordered = np.where(descending[:, None], thresholds[:, ::-1], thresholds)
-    at_lo, at_hi = ordered <= lo[:, None], ordered > hi[:, None]
-    always: NDArray[np.bool_] = np.all(np.where(descending[:, None], at_hi, at_lo), axis=0)
-    never: NDArray[np.bool_] = np.all(np.where(descending[:, None], at_lo, at_hi), axis=0)
-    low = int(np.argmin(always)) if not always.all() else count - 1
-    high = count - int(np.argmin(never[::-1])) if not never.all() else 1
-    high = max(high, low + 1)
-    kept = ordered[:, low:high]
-    return np.ascontiguousarray(np.where(descending[:, None], kept[:, ::-1], kept)), low
-
-
-def _merged(thresholds: IntArray, descending: NDArray[np.bool_]) -> tuple[IntArray, NDArray[np.bool_]]:
-    """One row if all channels are alike."""
-    rows = thresholds.shape[0]
-    descending = np.broadcast_to(descending, (rows,))
-    if rows > 1 and bool(np.all(thresholds == thresholds[0])) and bool(np.all(descending == descending[0])):
-        return thresholds[:1], descending[:1].copy()
-    return thresholds, np.ascontiguousarray(descending)
-
-
-def _is_identity(
-    thresholds: IntArray, descending: NDArray[np.bool_], base: int, is_bipolar: bool, value_type: Type
-) -> bool:
-    """The threshold gives back its operand."""
-    if bool(descending.any()) or thresholds.shape[0] != 1:
-        return False
-    if value_type.bipolar:
-        return is_bipolar and int(thresholds[0, 0]) in {0, 1}
-    wanted = np.arange(value_type.range.lo + 1, value_type.range.hi + 1)
-    return not is_bipolar and base == value_type.range.lo and np.array_equal(thresholds[0], wanted)

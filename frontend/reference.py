@@ -29,7 +29,7 @@ from bhc.frontend.lower import Tap
 from bhc.frontend.onnx_file import QONNX_DOMAINS, Array, OnnxNode, load_proto, read
 from bhc.ir.evaluate import evaluate_node
 from bhc.ir.graph import Node
-from bhc.ir.ops import IntArray, Threshold
+from bhc.ir.ops import Add, IntArray, MaxPool, Threshold
 from bhc.ir.types import Type
 
 QONNX_OPS = {"Quant", "IntQuant", "BipolarQuant", "Trunc"}
@@ -326,6 +326,24 @@ def _ambiguous(model: Model, threshold: Node, accumulators: IntArray) -> NDArray
     return found
 
 
+def _doubtful(
+    model: Model, node: Node, values: Mapping[str, IntArray], doubtful: Mapping[str, NDArray[np.bool_]]
+) -> NDArray[np.bool_]:
+    """Elements of a node's value that may differ, given those of its operands."""
+    operand = doubtful[node.inputs[0]]
+    match node.op:
+        case Threshold():
+            return operand | _ambiguous(model, node, values[node.inputs[0]])
+        case Add():
+            return operand | doubtful[node.inputs[1]]
+        case MaxPool():
+            # A doubtful element anywhere in the channel can show.
+            anywhere = operand.any(axis=tuple(range(1, operand.ndim - 1)), keepdims=True)
+            return np.broadcast_to(anywhere, values[node.name].shape)
+        case _:
+            return np.zeros(values[node.name].shape, np.bool_)
+
+
 def verify(
     model: Model, path: Path, x: NDArray[Any], against: Executor = "onnxruntime", batch: int = 64
 ) -> Verification:
@@ -357,24 +375,16 @@ def _stages(
     """For every stage: its name, our integers, the reference's, and where they may differ."""
     types = model.graph.types()
     ours: dict[str, IntArray] = {"input": model.head.run(x)}
-    doubtful: dict[str, NDArray[np.bool_]] = {}
+    doubtful: dict[str, NDArray[np.bool_]] = {"input": np.zeros(ours["input"].shape, np.bool_)}
     nodes: list[Node | None] = [None, *model.graph.nodes]
     for node in nodes:
         name = node.name if node else "input"
         if node is not None:
             ours[name] = evaluate_node(node, ours, types)
-            if isinstance(node.op, Threshold):
-                doubtful[name] = _ambiguous(model, node, ours[node.inputs[0]])
-            elif node.inputs[0] in doubtful and types[name].channels == types[node.inputs[0]].channels:
-                # Behind a pool, a doubtful element anywhere in the channel can show.
-                before = doubtful[node.inputs[0]]
-                channels = before.reshape(before.shape[0], -1, before.shape[-1]).any(axis=1)
-                shape = (channels.shape[0], *([1] * (ours[name].ndim - 2)), channels.shape[1])
-                doubtful[name] = np.broadcast_to(channels.reshape(shape), ours[name].shape)
+            doubtful[name] = _doubtful(model, node, ours, doubtful)
         tap = model.taps.get(name)
         theirs = decode(tap, tensors[tap.tensor], types[name]) if tap and tap.tensor in tensors else None
         if theirs is None:
             continue
-        yield name, ours[name], theirs, doubtful.get(name, np.zeros(theirs.shape, np.bool_))
-        ours[name] = theirs
-        doubtful.pop(name, None)
+        yield name, ours[name], theirs, doubtful[name]
+        ours[name], doubtful[name] = theirs, np.zeros(theirs.shape, np.bool_)

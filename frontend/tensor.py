@@ -40,7 +40,7 @@ class Floating:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Tensor:
-    """An ONNX tensor whose elements are functions of integers that the hardware computes.
+    """An ONNX tensor (`name`) whose elements are functions of integers that the hardware computes.
 
     source: the IR value. index: for each element of the ONNX tensor (batch axis 1), its position in the source in
     stream order; -1 for padding, whose real value is `fill`.
@@ -59,6 +59,7 @@ class Tensor:
     lo: tuple[int, ...]
     hi: tuple[int, ...]
     noise: NDArray[np.float64]
+    name: str = ""
     fill: Fraction | None = None
     pieces: tuple[Piece, ...] = ()
     steps: tuple[Step, ...] = ()

@@ -64,7 +64,7 @@ def size(layout: Layout, output: str) -> tuple[dict[str, int], Timing]:
 
 def _slowest_before(layout: Layout) -> dict[str, int]:
     """For every stream, the cycles of the slowest kernel that it depends on."""
-    slowest = {"in": layout.streams["in"].beats}
+    slowest = {layout.source: layout.streams[layout.source].beats}
     for stage in layout.stages:  # in topological order
         before = max(slowest[name] for name in stage.sources)
         slowest |= dict.fromkeys(stage.sinks, max(before, stage.cycles))

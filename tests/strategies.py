@@ -27,8 +27,11 @@ from bhc.ir.ops import (
     Threshold,
     window_count,
 )
+from bhc.ir.pipeline import Resources
 from bhc.ir.types import Range, Type, bipolar
 
+#: Large enough for every graph here, so that the goal alone decides how far a design is unfolded.
+DEVICE = Resources(lut=10**6, ff=2 * 10**6, bram36=1000.0, dsp=0)
 #: Values wider than this are thresholded next, so that widths do not grow without end.
 _WIDE = 12
 _MAX_ELEMENTS = 600
@@ -207,10 +210,13 @@ def _layer(draw: st.DrawFn, x: Type) -> Op:
         return draw(thresholds(x))
     if len(x.shape) == 1:
         return draw(st.one_of(denses(x), thresholds(x)))
-    shrinking = [convolutions(x), thresholds(x), max_pools(x), sum_pools(x)]
     if x.elements > _MAX_ELEMENTS:
         return draw(st.one_of(max_pools(x), thresholds(x)))
-    return draw(st.one_of(convolutions(x), *shrinking, paddings(x), denses(x)))
+    choices: tuple[st.SearchStrategy[Op], ...] = (
+        *(convolutions(x), convolutions(x), thresholds(x), max_pools(x)),
+        *(sum_pools(x), paddings(x), denses(x)),
+    )
+    return draw(st.one_of(choices))
 
 
 @st.composite

@@ -90,9 +90,7 @@ def test_not_toml(board_file: Path, content: bytes) -> None:
 
 
 def test_every_mistake_is_said_at_once(board_file: Path) -> None:
-    board_file.write_text(
-        GOOD.replace("clock_mhz = 62.5\n", "colour = 1\n").replace("lut = 63_400", "luts = -1")
-    )
+    board_file.write_text(GOOD.replace("clock_mhz = 62.5\n", "colour = 1\n").replace("lut = 63_400", "luts = -1"))
     assert messages(board_file) == [
         "error[BHC402] mine.toml: missing key 'clock_mhz'",
         "  hint: it must be a positive number",

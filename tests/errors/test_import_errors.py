@@ -16,6 +16,7 @@ from onnx import TensorProto, helper
 
 from bhc.diagnostics import BhcError
 from bhc.frontend import load
+from bhc.frontend.importer import SUPPORTED
 from tests.frontend.net import Net
 
 HERE = Path(__file__).parent
@@ -365,3 +366,8 @@ def test_every_code_is_documented_and_tested() -> None:
     untestable = {"BHC120", "BHC218"}
     tested = {name[:6].upper() for name in CASES if name.startswith("bhc")}
     assert codes == documented == tested | untestable
+
+
+def test_every_operator_is_documented() -> None:
+    text = (ROOT / "docs" / "exactness.md").read_text()
+    assert [op for op in sorted(SUPPORTED) if not re.search(rf"\b{op}\b", text)] == []

@@ -114,7 +114,9 @@ def windows(x: Array, kernel: list[int], a: dict[str, Any], fill: Fraction | Non
         for tap in product(*(range(k) for k in kernel)):
             at = [p * s - b + t * d for p, s, b, t, d in zip(position, strides, pads, tap, dilations, strict=False)]
             inside = all(0 <= v < size for v, size in zip(at, x.shape[2:], strict=True))
-            result[(slice(None), slice(None), *position, *tap)] = x[(slice(None), slice(None), *at)] if inside else fill
+            here: Any = (slice(None), slice(None), *at)
+            there: Any = (slice(None), slice(None), *position, *tap)
+            result[there] = x[here] if inside else fill
     return result, out
 
 
@@ -128,8 +130,10 @@ def conv(x: Array, w: Array, a: dict[str, Any]) -> Array:
         g = o // (m // groups)
         columns = taps[:, g * per_group : (g + 1) * per_group]
         for position in product(*(range(v) for v in out)):
-            window = columns[(slice(None), slice(None), *position)]
-            result[(slice(None), o, *position)] = (window * w[o]).reshape(x.shape[0], -1).sum(axis=1)
+            here: Any = (slice(None), slice(None), *position)
+            there: Any = (slice(None), o, *position)
+            window: Any = columns[here]
+            result[there] = (window * w[o]).reshape(x.shape[0], -1).sum(axis=1)
     return result
 
 
@@ -174,13 +178,14 @@ def interpret(model: onnx.ModelProto, x: Array) -> dict[str, Array]:
             values.update(zip(node.output, parts, strict=True))
             continue
         constant = node.input[0] in raw if node.input else False
-        values[node.output[0]] = apply(node, a, values, raw, constant)
+        values[node.output[0]] = np.asarray(apply(node, a, values, raw, constant))
     return values
 
 
 def apply(
     node: onnx.NodeProto, a: dict[str, Any], values: dict[str, Array], raw: dict[str, Array], constant: bool
-) -> Array:
+) -> Any:
+    """The first output of one node."""
     v: list[Any] = [values.get(name) for name in node.input]
     x: Any = v[0]
     match node.op_type:
@@ -190,9 +195,9 @@ def apply(
         case "BipolarQuant":
             return np.asarray(each(lambda u: Fraction(1 if u >= 0 else -1), x) * v[1])
         case "Trunc":
-            step = Fraction(2) ** int(raw[node.input[3]].item() - raw[node.input[4]].item())
+            shift = Fraction(2) ** int(raw[node.input[3]].item() - raw[node.input[4]].item())
             whole = each(lambda u: Fraction(round(u)), np.asarray(x / v[1] + v[2]))
-            cut = each(lambda u: round_by(a.get("rounding_mode", "FLOOR"), u / step), whole)
+            cut = each(lambda u: round_by(a.get("rounding_mode", "FLOOR"), u / shift), whole)
             return np.asarray((cut - v[2]) * v[1])
         case "Conv":
             result = conv(x, v[1], a)
@@ -218,6 +223,8 @@ def apply(
             return np.asarray(x / v[1])
         case "Neg":
             return np.asarray(-x)
+        case "Abs":
+            return each(abs, x)
         case "Relu":
             return each(lambda u: max(u, Fraction(0)), x)
         case "LeakyRelu":
@@ -250,13 +257,14 @@ def apply(
         case "Pad":
             pads = integers(raw[node.input[1]])
             widths = [(max(b, 0), max(e, 0)) for b, e in zip(pads[: x.ndim], pads[x.ndim :], strict=True)]
-            fill = v[2].item() if len(v) > 2 and v[2] is not None else Fraction(0)
-            return np.pad(x, widths, constant_values=fill)
+            fill: Any = v[2].item() if len(v) > 2 and v[2] is not None else Fraction(0)
+            padded: Any = np.pad(x, widths, constant_values=fill)
+            return padded
         case "Slice":
-            starts, ends, axes, steps = (integers(raw[n]) for n in node.input[1:5])
-            key = [slice(None)] * x.ndim
-            for s, e, i, t in zip(starts, ends, axes, steps, strict=True):
-                key[i] = slice(s, e, t)
+            starts, ends, along, steps = (integers(raw[n]) for n in node.input[1:5])
+            key: list[Any] = [slice(None)] * x.ndim
+            for first, end, axis, step in zip(starts, ends, along, steps, strict=True):
+                key[axis] = slice(first, end, step)
             return x[tuple(key)]
         case "Concat":
             return np.concatenate(v, a["axis"])

@@ -43,7 +43,7 @@ def chains(draw: st.DrawFn) -> Net:
 
     for kind in draw(
         st.lists(
-            st.sampled_from(["bn", "mul", "add", "sub", "div", "relu", "clip", "leaky", "prelu", "neg"]),
+            st.sampled_from(["bn", "mul", "add", "sub", "div", "relu", "clip", "leaky", "prelu", "neg", "abs"]),
             max_size=4,
         )
     ):
@@ -66,9 +66,11 @@ def chains(draw: st.DrawFn) -> Net:
                 low, high = sorted((draw(ordinary), draw(ordinary)))
                 x = net.op("Clip", x, net.constant(low), net.constant(high))
             case "leaky":
-                x = net.op("LeakyRelu", x, alpha=draw(floats(0.0, 2.0)))
+                x = net.op("LeakyRelu", x, alpha=draw(floats(-2.0, 2.0)))
             case "prelu":
-                x = net.op("PRelu", x, net.constant(per_channel(floats(0.0, 2.0))))
+                x = net.op("PRelu", x, net.constant(per_channel(floats(-2.0, 2.0))))
+            case "abs":
+                x = net.op("Abs", x)
             case "neg":
                 x = net.op("Neg", x)
     if draw(st.booleans()):

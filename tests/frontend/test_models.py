@@ -10,6 +10,7 @@ import pytest
 from bhc.frontend import load
 from bhc.frontend.reference import verify
 from bhc.ir.evaluate import evaluate
+from bhc.ir.ops import Pad
 
 MODELS = {
     "m1": "bench/m1_btcnn_small.onnx",
@@ -27,6 +28,10 @@ RECORDED = {
     "w1a2": ("padded_bipolar/har1d_w1a2_pad2_in.npy", "", "padded_bipolar/har1d_w1a2_pad2_out.npy", ""),
     "tfc": ("tfc_1w1a/TFC_1W1A_ref_io.npz", "x", "tfc_1w1a/TFC_1W1A_ref_io.npz", "y"),
 }
+
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = sorted(p.relative_to(ROOT).as_posix() for p in (ROOT / "examples").glob("*/*.onnx"))
 
 
 def _array(path: Path, key: str) -> np.ndarray:
@@ -78,3 +83,30 @@ def test_ambiguity_is_reported_where_float32_sums_round(shared: Path) -> None:
     m1 = load(shared / "models" / MODELS["m1"]).exactness
     assert (kws.channels, m1.channels, m1.ambiguous_channels) == (768, 160, 0)
     assert 0 < kws.ambiguous_channels <= 768
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_example_equals_onnxruntime(name: str) -> None:
+    """The examples of this repository, from both exporters of Brevitas, at every stage."""
+    model = load(ROOT / name)
+    result = verify(model, ROOT / name, _inputs(model.inputs[0].shape, 256))
+    assert (result.mismatches, result.windows) == (0, 256), result.first
+    # Only padding that is an attribute of its layer in the file has no tensor to be compared with.
+    untapped = [node for node in model.graph.nodes if node.name not in model.taps]
+    assert all(isinstance(node.op, Pad) for node in untapped)
+    assert len(result.stages) == len(model.graph.nodes) + 1 - len(untapped)
+
+
+def test_dynamo_and_torchscript_exports_are_one_network() -> None:
+    """The two exporters write different files for one network: the imported graphs compute the same."""
+    folder = ROOT / "examples" / "models"
+    pairs = [p for p in folder.glob("*_ts.onnx") if p.with_name(p.name.replace("_ts", "_dynamo")).exists()]
+    assert pairs
+    for path in pairs:
+        a, b = load(path), load(path.with_name(path.name.replace("_ts", "_dynamo")))
+        x = _inputs(a.inputs[0].shape, 32)
+        outputs = []
+        for model in (a, b):
+            values = evaluate(model.graph, {"input": model.head.run(x)})
+            outputs.append(model.tail.run([values[o] for o in model.graph.outputs])[0])
+        assert np.array_equal(outputs[0], outputs[1])

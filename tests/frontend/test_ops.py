@@ -10,10 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from bhc.frontend import load
+from bhc.frontend.reference import verify
 from bhc.ir.evaluate import evaluate
 from bhc.ir.ops import Argmax, Conv, Dense, MaxPool, Pad, SumPool, Threshold
 from tests.frontend.compare import assert_exact
-from tests.frontend.net import Net
+from tests.frontend.net import QONNX, Net
 
 
 def ints(rng: np.random.Generator, *shape: int, low: int = -3, high: int = 3) -> NDArray[np.int64]:
@@ -240,6 +241,25 @@ def test_max_pool_among_functions(order: str, tmp_path: Path) -> None:
                 x = net.op("Relu", x)
     x = net.quant(x, 0.25, 3)
     run(net, tmp_path, net.op("Flatten", x))
+
+
+@pytest.mark.parametrize("order", ["abs", "prelu", "abs pool", "pool prelu", "prelu abs pool"])
+@pytest.mark.parametrize("bipolar", [False, True])
+def test_functions_that_turn_round(order: str, bipolar: bool, tmp_path: Path) -> None:
+    """Functions that fall and rise are sums of a falling and a rising step function."""
+    rng = np.random.default_rng(33)
+    net, x = start(3, 12)
+    x = norm(net, rng, net.op("Conv", x, net.weights(ints(rng, 4, 3, 3))), 4)
+    for what in order.split():
+        match what:
+            case "abs":
+                x = net.op("Sub", net.op("Abs", x), net.constant(0.5))
+            case "prelu":
+                x = net.op("PRelu", x, net.constant([[-0.5], [0.25], [-2.0], [0.0]]))
+            case _:
+                x = net.op("MaxPool", x, kernel_shape=[2], strides=[2])
+    x = net.sign(x) if bipolar else net.quant(x, 0.25, 3)
+    run(net, tmp_path, net.op("Conv", x, net.weights(ints(rng, 2, 4, 3))))
 
 
 def test_sign_with_zero(tmp_path: Path) -> None:
@@ -489,6 +509,18 @@ def test_pad_before_max_pool(value: float, tmp_path: Path) -> None:
     run(net, tmp_path, net.op("MaxPool", x, kernel_shape=[2], strides=[2]))
 
 
+@pytest.mark.parametrize("scale", [1.0, -0.5])
+def test_pad_before_dense_and_before_wide_pools(scale: float, tmp_path: Path) -> None:
+    """Padding that reaches a dense layer is a constant; two paddings, and padding wider than a pooling window."""
+    rng = np.random.default_rng(35)
+    net, x = start(3, 4)
+    x = net.op("Mul", x, net.constant(scale))
+    x = net.op("Pad", x, net.ints(0, 0, 2, 0, 0, 3), net.constant(-4.0 if scale > 0 else -1.75))
+    pooled = net.op("MaxPool", x, kernel_shape=[2], strides=[2])
+    x = net.op("Flatten", net.op("Pad", net.quant(x, 0.5, 3), net.ints(0, 0, 1, 0, 0, 0), net.constant(0.5)))
+    run(net, tmp_path, net.op("Gemm", x, net.weights(ints(rng, 30, 2), [[0.1, 0.3]])), pooled)
+
+
 def test_chomp_costs_nothing(tmp_path: Path) -> None:
     """A causal convolution written as padding at both ends and a slice computes only what is kept."""
     rng = np.random.default_rng(27)
@@ -560,3 +592,67 @@ def test_sum_pool_node(tmp_path: Path) -> None:
     net, x = start(3, 8)
     model = load(net.save(tmp_path, net.op("GlobalAveragePool", x)))
     assert [type(node.op) for node in model.graph.nodes] == [SumPool]
+
+
+# ---------------------------------------------------------------- older and newer files
+
+
+def _moved_operands(net: Net, opset: int, x: str) -> str:
+    """Slice, Pad, Clip, Unsqueeze, ReduceSum and Squeeze as this opset writes them."""
+    if opset < 10:
+        x = net.op("Slice", x, axes=[2], starts=[1], ends=[7])
+    else:
+        x = net.op("Slice", x, net.ints(1), net.ints(7), net.ints(2))
+    if opset < 11:
+        x = net.op("Pad", x, pads=[0, 0, 1, 0, 0, 0], value=0.5)
+        x = net.op("Clip", x, min=-1.0, max=2.0)
+    else:
+        x = net.op("Pad", x, net.ints(0, 0, 1, 0, 0, 0), net.constant(0.5))
+        x = net.op("Clip", x, net.constant(-1.0), net.constant(2.0))
+    if opset < 13:
+        x = net.op("Squeeze", net.op("Unsqueeze", x, axes=[3]), axes=[3])
+        return net.op("ReduceSum", net.quant(x, 0.5, 4), axes=[2], keepdims=0)
+    x = net.op("Squeeze", net.op("Unsqueeze", x, net.ints(3)), net.ints(3))
+    return net.op("ReduceSum", net.quant(x, 0.5, 4), net.ints(2), keepdims=0)
+
+
+@pytest.mark.parametrize("opset", [9, 10, 11, 12, 13, 15, 17, 18, 20])
+@pytest.mark.parametrize("domain", [QONNX, "onnx.brevitas", "finn.custom_op.general", ""])
+def test_every_opset_is_the_same_network(opset: int, domain: str, tmp_path: Path) -> None:
+    """Operands that were attributes in older opsets, all domains, and onnxruntime on the lowered file."""
+    x = (np.random.default_rng(3).integers(-9, 10, (16, 3, 8)) * 0.5).astype(np.float32)
+    outputs: list[NDArray[np.float32]] = []
+    for version in (opset, 13):
+        net = Net(3, 8, opset=version, domain=domain)
+        path = net.save(tmp_path, _moved_operands(net, version, net.quant("x", 0.5, 4)))
+        model = load(path)
+        result = verify(model, path, x)
+        assert (result.mismatches, result.windows) == (0, 16), result.first
+        values = evaluate(model.graph, {"input": model.head.run(x)})
+        outputs.append(model.tail.run([values[o] for o in model.graph.outputs])[0])
+    assert np.array_equal(outputs[0], outputs[1])
+
+
+def test_dynamic_batch_and_shape_chain(tmp_path: Path) -> None:
+    """A symbolic batch axis, and a reshape to a shape that is computed from the input's."""
+    rng = np.random.default_rng(34)
+    net = Net(3, 8, batch="batch")
+    x = net.quant("x", 0.5, 4)
+    first = net.op("Gather", net.op("Shape", x), net.constant(0, np.int64), axis=0)
+    shape = net.op("Concat", net.op("Unsqueeze", first, net.ints(0)), net.ints(-1), axis=0)
+    path = net.save(tmp_path, net.op("MatMul", net.op("Reshape", x, shape), net.weights(ints(rng, 24, 2))))
+    model = load(path)
+    data = (rng.integers(-9, 10, (16, 3, 8)) * 0.5).astype(np.float32)
+    assert verify(model, path, data).mismatches == 0
+    assert [type(node.op) for node in model.graph.nodes] == [Dense]
+
+
+def test_padding_outside_of_what_the_activation_reaches(tmp_path: Path) -> None:
+    """Zeros beside activations that are never 0: functions and quantizers act on them like on any value."""
+    rng = np.random.default_rng(36)
+    net, x = start(3, 6)
+    x = net.quant(x, 1.0, 2, -2.0, signed=False)
+    x = net.op("Relu", net.op("Pad", x, net.ints(0, 0, 1, 0, 0, 2), net.constant(0.0)))
+    pooled = net.op("MaxPool", x, kernel_shape=[2], strides=[2])
+    wide = net.quant(net.op("Mul", pooled, net.constant(0.25)), 0.0078125, 8)
+    run(net, tmp_path, net.op("Conv", wide, net.weights(ints(rng, 2, 3, 2))), pooled)

@@ -1140,5 +1140,5 @@ module bhc_top (
   assign m_axis_tdata = {6'd0, s_fc_q_data};
   bhc_last #(
     .Beats(3)
-  ) u_last (.clk_i, .rst_ni, .beat_i(m_axis_tvalid & m_axis_tready), .last_o(m_axis_tlast));
+  ) tlast_counter (.clk_i, .rst_ni, .beat_i(m_axis_tvalid & m_axis_tready), .last_o(m_axis_tlast));
 endmodule

@@ -63,9 +63,7 @@ def test_counts_become_the_true_sum(x_operand: Operand, w_operand: Operand) -> N
     assert counted.max() <= raw_bound(11, x_operand, w_operand)
 
 
-@pytest.mark.parametrize(
-    "x_type", [bipolar(9, 4), Type((9, 4), Range(-8, 7)), Type((9, 4), Range(0, 3))], ids=str
-)
+@pytest.mark.parametrize("x_type", [bipolar(9, 4), Type((9, 4), Range(-8, 7)), Type((9, 4), Range(0, 3))], ids=str)
 @pytest.mark.parametrize("pads", [Pads(), Pads(2, 0, 2, 0), Pads(4, 0, 0, 0), Pads(0, 0, 3, 0)], ids=str)
 def test_a_padded_convolution_with_thresholds_in_the_bias(x_type: Type, pads: Pads) -> None:
     rng = np.random.default_rng(7)
@@ -77,9 +75,7 @@ def test_a_padded_convolution_with_thresholds_in_the_bias(x_type: Type, pads: Pa
     thresholds = rng.integers(-4, 5, 5)
 
     positions = windows(x_type.image, op)
-    masks, position_class = border_classes(
-        x_type.image, op.kernel, op.stride, op.dilation, op.pads, positions
-    )
+    masks, position_class = border_classes(x_type.image, op.kernel, op.stride, op.dilation, op.pads, positions)
     fill = -1 if x_type.bipolar else 0
     inserted = np.pad(x, ((0, 0), (pads.top, pads.bottom), (0, 0)), constant_values=fill)
     for limits in (None, thresholds):
@@ -94,9 +90,7 @@ def test_a_padded_convolution_with_thresholds_in_the_bias(x_type: Type, pads: Pa
             row = 0 if total.position_class is None else total.position_class[position]
             result = total.bias[row] + (counted << total.shift)
             wanted = true[:, position] if limits is None else true[:, position] - limits
-            assert np.array_equal(
-                result if limits is None else result >= 0, wanted if limits is None else wanted >= 0
-            )
+            assert np.array_equal(result if limits is None else result >= 0, wanted if limits is None else wanted >= 0)
             assert np.all(np.abs(2 * result + 1) <= 1 << total.bits)
 
 

@@ -8,8 +8,11 @@ from hypothesis import strategies as st
 
 from bhc.ir import passes, text
 from bhc.ir.evaluate import evaluate
-from bhc.ir.graph import Graph, verify
-from tests.strategies import graphs, inputs
+from bhc.ir.graph import Builder, Graph, verify
+from bhc.ir.ops import Add, Pads, SumPool, Threshold
+from bhc.ir.schedule import Rate, Target, schedule
+from bhc.ir.types import Range, Type, bipolar
+from tests.strategies import DEVICE, graphs, inputs
 
 
 @given(graphs(max_blocks=6))
@@ -46,3 +49,29 @@ def test_passes_are_exact(data: st.DataObject) -> None:
     got = evaluate(improved, windows)
     for before, after in zip(graph.outputs, improved.outputs, strict=True):
         assert np.array_equal(expected[before], got[after])
+
+
+def test_derived_names_do_not_meet() -> None:
+    """Streams and stages that the schedule makes are named after values: `a_0` is a branch of `a`, or a value."""
+    build = Builder()
+    step = Threshold(np.array([[0]]), np.array([False]), bipolar=True)
+    value = build.input("in", Type((4, 2), Range(-2, 1)))
+    for name in ("a", "a_0", "a_1", "a_q", "a_fork", "a_0_fifo", "a_0_q"):
+        value = build.add(step, [value], name=name)
+    graph = build.graph([build.add(Add(), ["a", value], name="a_fifo")])
+    made = schedule(graph, "names", Target(100.0, DEVICE, Rate(10**6)))
+    names = [stage.name for stage in made.stages]
+    assert len(set(names)) == len(names)
+    carried = {stream.value for stream in made.streams.values()}
+    assert carried >= graph.types().keys()
+
+
+def test_padded_sum_of_bipolar_values_is_no_pool() -> None:
+    """No wire carries the zeros of the padding: a pool would silently add -1 for each."""
+    build = Builder()
+    x = build.input("x", bipolar(5, 3))
+    graph = build.graph([build.add(SumPool((3, 1), (1, 1), Pads(1, 0, 2, 0)), [x], name="sum")])
+    improved = passes.run(graph)
+    assert not any(isinstance(node.op, SumPool) for node in improved.nodes)
+    windows = {"x": np.random.default_rng(0).choice(np.array([-1, 1]), (9, 5, 3))}
+    assert np.array_equal(evaluate(graph, windows)["sum"], evaluate(improved, windows)["sum"])
