@@ -39,11 +39,12 @@ def main() -> None:
             rows[key] = (stage.kernel, label, predicted.lut, got.lut, predicted.bram36, got.bram36)
     totals: dict[str, list[float]] = defaultdict(lambda: [0, 0, 0, 0, 0])
     for kernel, _, lut, got_lut, bram, got_bram in rows.values():
-        for index, value in enumerate((1, lut, got_lut, bram, got_bram)):
-            totals[kernel][index] += value
+        totals[kernel] = [a + b for a, b in zip(totals[kernel], (1, lut, got_lut, bram, got_bram), strict=True)]
     print(f"{'kernel':16}{'stages':>7}{'LUT est.':>10}{'LUT':>8}{'ratio':>7}{'BRAM36 est.':>13}{'BRAM36':>8}")
-    for kernel, (count, lut, got_lut, bram, got_bram) in sorted(totals.items()):
-        print(f"{kernel:16}{count:7}{lut:10}{got_lut:8}{lut / max(got_lut, 1):7.2f}{bram:13g}{got_bram:8g}")
+    for kernel, sums in sorted(totals.items()):
+        count, lut_sum, got_sum, bram_sum, got_bram_sum = sums
+        ratio = lut_sum / max(got_sum, 1)
+        print(f"{kernel:16}{count:7g}{lut_sum:10g}{got_sum:8g}{ratio:7.2f}{bram_sum:13g}{got_bram_sum:8g}")
     print("worst:")
     for kernel, label, lut, got_lut, _, _ in sorted(rows.values(), key=lambda r: -abs(r[2] - r[3]))[: args.worst]:
         print(f"  {label} ({kernel}): {lut} predicted, {got_lut} synthesised")
