@@ -2,9 +2,9 @@
 
     python bench/operating_points.py MODEL.onnx --input X.npz [--point 0.78] [--point 10000] [--point fit] [--out DIR]
 
-A point is a rate in windows a second (--fps), or `fit` or `default`. The last column of the layer table is the area of
-a layer with 1-bit operands, its window and its thresholds included, over its multiply-accumulates a cycle; the
-project's limits are 1.9 with weights from memory and 1.33 with constant weights (every product in parallel).
+A point is a rate in windows a second (--fps), or `fit` or `default`. For layers with 1-bit operands follows the area of
+the matrix-vector unit, its thresholds and control included, and with its window, over its multiply-accumulates a cycle;
+the project's limits for the unit are 1.9 with weights from memory and 1.33 with constant ones (all in parallel).
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ def measure(args: argparse.Namespace, point: str) -> None:
         if stage.kernel != "bhc_mvu" or stage.folding is None or params["XBits"] * params["WBits"] != 1:
             continue
         window = synthesized.get(f"{stage.name}_window", {"lut": 0})
-        lut = (synthesized[stage.name]["lut"] or 0) + (window["lut"] or 0)
+        unit = synthesized[stage.name]["lut"]
         rate = stage.folding.pe * stage.folding.simd
         constant = params["Nf"] * params["Sf"] == 1
         limit = LIMIT_CONSTANT if constant else LIMIT_MEMORY
         print(
-            f"  {stage.name:12} {stage.folding.pe:3} x {stage.folding.simd:<4} {stage.cycles:8} cycles {lut:6} LUT  "
-            f"{lut / rate:6.2f} LUT per binary MAC a cycle, {lut / rate / limit:.2f} of the limit"
-            f"{' (constant weights)' if constant else ''}"
+            f"  {stage.name:12} {stage.folding.pe:3} x {stage.folding.simd:<4} {stage.cycles:8} cycles {unit:6} LUT  "
+            f"{unit / rate:6.2f} LUT per binary MAC a cycle, {unit / rate / limit:.2f} of the limit"
+            f"{' (constant weights)' if constant else ''}; with its window {(unit + window['lut']) / rate:.2f}"
         )
 
 

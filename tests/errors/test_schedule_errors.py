@@ -1,4 +1,4 @@
-"""What a user reads when a model cannot be scheduled: the whole message, as a golden file; and every code is documented.
+"""What a user reads when a model cannot be scheduled: whole messages, as golden files; and every code is documented.
 
 `pytest --update-golden` rewrites the files.
 """
