@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import lcm
 from typing import assert_never
 
@@ -45,8 +46,9 @@ Network = Callable[[Callable[[str], Channel]], list[Factory]]
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """FIFOs (by their input streams) whose paths meet, with the beats that each holds while the join takes a
-    pixel from the others.
+    """FIFOs whose paths meet.
+
+    links: their input streams. held: beats that each holds while the join takes a pixel from the others.
     """
 
     links: tuple[str, ...]
@@ -69,7 +71,7 @@ class Layout:
     joins: list[Join] = field(default_factory=list)
     #: Channels of the value on each link.
     channels: dict[str, int] = field(default_factory=dict)
-    #: Latency of direct connections, whose channel holds the one beat that is being handed over.
+    #: Streams without a FIFO, whose channel holds the one beat that is being handed over; with their latency.
     direct: dict[str, int] = field(default_factory=dict)
 
     def fresh(self, name: str) -> str:
@@ -229,45 +231,42 @@ class Placer:
         inp = layout.adapt(self.take(node.inputs[0]), choice.lanes, f"{name}_in", node)
         pe = choice.folding.pe
         out = layout.stream(name, item.result.type, pe, positions * m // pe, item.result.name)
-        roms = memories(item, choice.mode, choice.folding, choice.style)
-        work = {
-            "node": replace(node, name=item.result.name, origin=self._origin(item)),
-            "roms": roms,
-            "cycles": choice.cycles,
-            "macs": item.macs,
-            "folding": choice.folding,
-        }
-        nf, sf = (m // pe, item.taps) if choice.mode == Mode.DEPTHWISE else folds(item, choice.folding)
+        unit = partial(
+            layout.stage,
+            name,
+            node=replace(node, name=item.result.name, origin=self._origin(item)),
+            roms=memories(item, choice.mode, choice.folding, choice.style),
+            cycles=choice.cycles,
+            macs=item.macs,
+            folding=choice.folding,
+        )
+        if choice.mode == Mode.DEPTHWISE:
+            nf, sf = m // pe, item.taps
+            kernel, params, latency = "bhc_dw", dw_params(item, choice.folding), 2
+        else:
+            nf, sf = folds(item, choice.folding)
+            kernel, params = "bhc_mvu", mvu_params(item, choice.mode, choice.folding)
+            latency = 2 + params["DotStages"]
         window = layout.fresh(f"{name}_window")
         match choice.mode:
             case Mode.STATIONARY:
-                params = mvu_params(item, choice.mode, choice.folding)
-                latency = _mvu_latency(params)
-                layout.stage(name, "bhc_mvu", params, (inp,), (out,), **work)  # type: ignore[arg-type]
+                unit(kernel, params, (inp,), (out,))
                 layout.processes.append(lambda ch: [timing.matrix_vector(ch(inp), ch(out), positions, sf, nf, latency)])
             case Mode.SHIFT:
                 layout.stream(window, item.x, item.x.channels * item.taps, positions)
                 steps = shift_steps(item)
                 layout.stage(window, "bhc_shift", shift_params(item), (inp,), (window,), node=node, cycles=len(steps))
-                params = mvu_params(item, choice.mode, choice.folding)
-                latency = _mvu_latency(params)
-                layout.stage(name, "bhc_mvu", params, (window,), (out,), **work)  # type: ignore[arg-type]
+                unit(kernel, params, (window,), (out,))
                 layout.processes.append(lambda ch: [timing.shifter(ch(inp), ch(out), steps, nf, latency)])
-            case Mode.RING | Mode.DEPTHWISE:
-                if choice.mode == Mode.RING:
-                    kernel, params = "bhc_mvu", mvu_params(item, choice.mode, choice.folding)
-                    latency = _mvu_latency(params)
-                else:
-                    kernel, params, latency = "bhc_dw", dw_params(item, choice.folding), 2
-                if item.pointwise and choice.mode == Mode.DEPTHWISE:
-                    layout.stage(name, kernel, params, (inp,), (out,), **work)  # type: ignore[arg-type]
-                    layout.processes.append(
-                        lambda ch: [timing.elementwise((ch(inp),), (ch(out),), positions * nf, latency)]
-                    )
-                else:
-                    ring = layer_window_params(item, choice.mode, choice.folding)
-                    self._window(node, ring, inp, item.x, window, out, nf, sf, latency)
-                    layout.stage(name, kernel, params, (window,), (out,), **work)  # type: ignore[arg-type]
+            case Mode.RING | Mode.DEPTHWISE if not (item.pointwise and item.depthwise):
+                ring = layer_window_params(item, choice.mode, choice.folding)
+                self._window(node, ring, inp, item.x, window, out, nf, sf, latency)
+                unit(kernel, params, (window,), (out,))
+            case _:  # depthwise, a pixel at a time: no window
+                unit(kernel, params, (inp,), (out,))
+                layout.processes.append(
+                    lambda ch: [timing.elementwise((ch(inp),), (ch(out),), positions * nf, latency)]
+                )
         self._publish(out, item.result)
 
     @staticmethod
@@ -448,10 +447,6 @@ class Placer:
     def _interleave(self, a: str, b: str, out: str, joint: Type, counts: tuple[int, int]) -> None:
         pixels = joint.elements // joint.channels
         self.layout.processes.append(lambda ch: [timing.interleave(ch(a), ch(b), ch(out), pixels, counts, 1)])
-
-
-def _mvu_latency(params: Params) -> int:
-    return 2 + params["DotStages"]
 
 
 def _two_operands(a: Type, b: Type) -> Params:
