@@ -23,8 +23,8 @@ from bhc.backends.plan import BuildPlan
 from bhc.ir.pipeline import Memory, Pipeline, Stage, Stream
 
 TOP = "bhc_top"
-#: Library module that marks the last beat of a window.
-LAST = "bhc_last"
+#: Library module that counts the beats of a window, for m_axis_tlast.
+COUNT = "bhc_count"
 
 
 def padded_width(stream: Stream) -> int:
@@ -175,9 +175,9 @@ def _output(stream: Stream, signal: str) -> list[str]:
     ]
     return [
         *lines,
-        f"  {LAST} #(",
-        f"    .Beats({stream.beats})",
-        "  ) tlast_counter (.clk_i, .rst_ni, .beat_i(m_axis_tvalid & m_axis_tready), .last_o(m_axis_tlast));",
+        f"  {COUNT} #(",
+        f"    .Count({stream.beats})",
+        "  ) tlast_counter (.clk_i, .rst_ni, .step_i(m_axis_tvalid & m_axis_tready), .last_o(m_axis_tlast));",
     ]
 
 
@@ -235,7 +235,7 @@ def memory_images(stage: Stage, word: str) -> BuildPlan:
 def emit(pipeline: Pipeline) -> BuildPlan:
     """The design as files. Pure: the same pipeline gives the same bytes."""
     kernels = (stage.kernel for stage in pipeline.stages)
-    plan = BuildPlan({f"rtl/{TOP}.sv": _top(pipeline)}) | library_plan((LAST, *kernels))
+    plan = BuildPlan({f"rtl/{TOP}.sv": _top(pipeline)}) | library_plan((COUNT, *kernels))
     words = stage_words(pipeline)
     for stage in pipeline.stages:
         plan |= memory_images(stage, words[stage.name])

@@ -182,11 +182,16 @@ class _Processes:
 
     def stop(self) -> None:
         """End every child and its children, and start no more."""
+        self.refuse()
         with self._lock:
-            self._stopped = True
             running = tuple(self._running)
         for process in running:
             end(process)
+
+    def refuse(self) -> None:
+        """Start no more."""
+        with self._lock:
+            self._stopped = True
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
@@ -213,6 +218,14 @@ def _execute(job: Job, processes: _Processes) -> None:
     process = processes.start(job)
     if process is None:
         return
+    try:
+        _wait(job, process, processes)
+    except BhcError:
+        processes.refuse()  # before this thread takes up the next job
+        raise
+
+
+def _wait(job: Job, process: subprocess.Popen[bytes], processes: _Processes) -> None:
     name = job.log.stem
     try:
         status = process.wait(job.timeout_s)

@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from bhc.backends.plan import BuildPlan
-from bhc.backends.rtl import LAST, instance, library_plan, memory_images
+from bhc.backends.rtl import COUNT, instance, library_plan, memory_images
 from bhc.backends.runner import Job, file_errors, find_yosys, replace, run_all, write
 from bhc.ir.pipeline import Pipeline, Resources, Stage, Stream
 
@@ -143,10 +143,10 @@ module {name} (
   input  logic beat_i,
   output logic last_o
 );
-  {LAST} #(.Beats({beats})) u_last (.clk_i, .rst_ni, .beat_i, .last_o);
+  {COUNT} #(.Count({beats})) u_last (.clk_i, .rst_ni, .step_i(beat_i), .last_o);
 endmodule
 """
-    return BuildPlan({f"{name}.sv": text}) | library_plan([LAST])
+    return BuildPlan({f"{name}.sv": text}) | library_plan([COUNT])
 
 
 def _module(text: Callable[[str], BuildPlan], lut: int) -> _Module:

@@ -120,7 +120,7 @@ def test_surplus_beats_are_found(folder: Path) -> None:
 def test_misplaced_tlast_is_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def emit(design: Pipeline) -> BuildPlan:
         plan = rtl.emit(design)
-        top = plan.files["rtl/bhc_top.sv"].decode().replace(f".Beats({beats})", f".Beats({beats + 1})")
+        top = plan.files["rtl/bhc_top.sv"].decode().replace(f".Count({beats})", f".Count({beats + 1})")
         return BuildPlan({**plan.files, "rtl/bhc_top.sv": top})
 
     beats = DESIGN.streams[DESIGN.output].beats

@@ -1138,7 +1138,7 @@ module bhc_top (
   assign m_axis_tvalid = s_fc_q_valid;
   assign s_fc_q_ready = m_axis_tready;
   assign m_axis_tdata = {6'd0, s_fc_q_data};
-  bhc_last #(
-    .Beats(3)
-  ) tlast_counter (.clk_i, .rst_ni, .beat_i(m_axis_tvalid & m_axis_tready), .last_o(m_axis_tlast));
+  bhc_count #(
+    .Count(3)
+  ) tlast_counter (.clk_i, .rst_ni, .step_i(m_axis_tvalid & m_axis_tready), .last_o(m_axis_tlast));
 endmodule
