@@ -22,7 +22,7 @@ from shutil import which
 from tempfile import TemporaryDirectory
 
 from bhc.backends.plan import BuildPlan
-from bhc.diagnostics import fail
+from bhc.diagnostics import BhcError, fail
 
 MANIFEST = "manifest.txt"
 _TAIL_LINES = 20
