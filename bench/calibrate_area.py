@@ -29,8 +29,8 @@ def main() -> None:
     rows: dict[tuple[object, ...], tuple[str, str, int, int, float, float]] = {}
     for word in args.model:
         path, _, point = word.partition(":")
-        goal = {"fit": True} if point == "fit" else {} if point in ("", "default") else {"fps": float(point)}
-        build = bhc.compile(path, target=args.target, **goal)
+        fps = None if point in {"", "fit", "default"} else float(point)
+        build = bhc.compile(path, target=args.target, fit=point == "fit", fps=fps)
         result = synth(build.pipeline, args.out)
         for stage in build.pipeline.stages:
             got, predicted = result.stages[stage.name].resources, stage.estimate

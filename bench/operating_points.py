@@ -33,8 +33,9 @@ def arguments() -> argparse.Namespace:
 
 def measure(args: argparse.Namespace, point: str) -> None:
     """Compile, cosimulate and synthesise one point, and print it."""
-    goal = {"fit": True} if point == "fit" else {} if point == "default" else {"fps": float(point)}
-    build = bhc.compile(args.model, target=args.target, out=args.out / f"{args.model.stem}-{point}", **goal)
+    out = args.out / f"{args.model.stem}-{point}"
+    fps = None if point in {"fit", "default"} else float(point)
+    build = bhc.compile(args.model, target=args.target, fit=point == "fit", fps=fps, out=out)
     x = np.load(args.input)["x"][: args.windows]
     measured = build.cosim(x).cycles_per_window_measured
     total = build.synth()
@@ -44,8 +45,7 @@ def measure(args: argparse.Namespace, point: str) -> None:
         f"{total.bram36:g} BRAM36, {total.dsp} DSP; LUT estimated / synthesised "
         f"{build.pipeline.estimate.lut / total.lut:.2f}"
     )
-    assert build.directory is not None
-    rows = json.loads((build.directory / "report.json").read_text())["stages"]
+    rows = json.loads((out / "report.json").read_text())["stages"]
     synthesized = {row["name"]: row["resources"] for row in rows}
     for stage in build.pipeline.stages:
         params = stage.params
