@@ -228,7 +228,7 @@ def test_type_checkers_reach_every_folder(clone: Path, checker: str) -> None:
     for file in clone.rglob("*.py"):
         file.unlink()  # the configuration is under test, not the code: without it this takes two seconds
     packages = [f"bhc/{part}" for part in LAYERS if part in package_folders()]
-    planted = [f"{folder}/planted.py" for folder in ("bhc", *packages, "tests", "examples")]
+    planted = [f"{folder}/planted.py" for folder in ("bhc", *packages, "tests", "examples", "bench")]
     for name in planted:
         (clone / name).write_text('planted: int = "text"\n', encoding="utf-8")
     result = subprocess.run([sys.executable, "-m", checker], cwd=clone, check=False, capture_output=True, text=True)
