@@ -81,11 +81,13 @@ def _counter(states: int) -> int:
 def _mvu(p: Mapping[str, int], roms: Sequence[Rom]) -> Resources:
     products = p["Simd"] * p["XBits"] * p["WBits"]
     constant = p["Nf"] * p["Sf"] == 1
-    row = (1.1 if constant else 1.3) * products + p["AccBits"] * (1.0 if p["Sf"] > 1 else 0.6)
+    per_product = 1.05 if constant else 1.3 if p["XBits"] * p["WBits"] == 1 else 1.25
+    # The accumulator of several beats chooses between its start value and itself, in LUTs of their own.
+    row = per_product * products + p["AccBits"] * (2.0 if p["Sf"] > 1 else 1.0)
     total = Resources(lut=20 + round(0.7 * (_counter(p["Nf"]) + _counter(p["Sf"]) + _counter(p["Positions"]))))
     if p["InputStationary"] and p["Sf"] > 1 and p["Nf"] > 1:
         total += _ram(p["Nf"], p["Pe"] * p["AccBits"], Style.LUT)
-    registers = p["Pe"] * (p["AccBits"] * 1.2 + p["DotStages"] * 0.32 * products) + p["Simd"] * p["XBits"] + 25
+    registers = p["Pe"] * (p["AccBits"] * 1.2 + p["DotStages"] * 0.2 * products) + p["Simd"] * p["XBits"] + 25
     total += Resources(lut=round(p["Pe"] * row), ff=round(registers))
     for item in roms:
         total += rom(item.depth, item.width, item.style)
