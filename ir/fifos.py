@@ -57,7 +57,7 @@ def size(layout: Layout, output: str) -> tuple[dict[str, int], Timing]:
         _, channels = model(layout, {**depths, **unbounded}, output)
         for join in layout.joins:
             for name, held in zip(join.links, join.held, strict=True):
-                depths[name] = max(DEFAULT_DEPTH, _skew(layout, channels, name, join) + held)
+                depths[name] = max(depths[name], _skew(layout, channels, name, join) + held)
     timed, _ = model(layout, depths, output)
     return depths, timed
 

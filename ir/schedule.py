@@ -107,7 +107,7 @@ def _too_big(made: Pipeline, available: Resources) -> BhcError:
 
 
 def schedule(graph: Graph, name: str, target: Target) -> Pipeline:
-    """The pipeline of a graph for a target. Raises diagnostics BHC301 to BHC306."""
+    """The pipeline of a graph for a target. Raises diagnostics BHC301 to BHC307."""
     _diagnose_edges(graph)
     layers = _layers(graph)
     unknown = sorted(set(target.foldings) - set(layers))
@@ -152,7 +152,9 @@ def _meet(options: Menu, cycles: int, place: Place, target: Target) -> Pipeline:
         if made.cycles_per_window <= cycles:
             return made
         least = made.cycles_per_window
-        slowest = max(choice.cycles for choice in picked.values())
+        slowest = max((choice.cycles for choice in picked.values()), default=0)
+        if slowest <= fastest_period(options):
+            break  # nothing is left to make faster
         budget = min(slowest - 1, budget * cycles // made.cycles_per_window)
     raise fail(
         "BHC306",

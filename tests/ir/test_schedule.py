@@ -90,6 +90,16 @@ def test_paths_that_meet_do_not_slow_each_other_down(kernel: int, cycles: int) -
     assert made.cycles_per_window <= 1.1 * slowest
 
 
+def test_a_rate_that_a_graph_without_layers_cannot_reach() -> None:
+    b = Builder()
+    x = b.input("x", Type((40, 2), Range(0, 3)))
+    graph = b.graph([b.add(SumPool((4, 1), (4, 1)), [x], name="sum")])
+    assert build(graph, Rate(1000)).cycles_per_window <= 1000
+    with pytest.raises(BhcError) as caught:
+        build(graph, Rate(1))
+    assert [d.code for d in caught.value.diagnostics] == ["BHC306"]
+
+
 def test_scheduling_is_deterministic() -> None:
     assert pipeline.dump(build(residual(3), Rate(500))) == pipeline.dump(build(residual(3), Rate(500)))
 
