@@ -1,0 +1,1 @@
+"""Data sets for human activity recognition: from their original distributions to labelled windows."""
