@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bhc.training.export import export
 from bhc.training.loop import accuracy, fit, seed
-from bhc.training.models import Demo
+from bhc.training.models.examples import Demo
 
 
 def augment(x: Tensor) -> Tensor:

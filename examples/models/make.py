@@ -25,9 +25,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bhc.training import models
 from bhc.training.export import Exporter, export
 from bhc.training.loop import Loss, fit, infer, seed
+from bhc.training.models import examples
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def nearest_attributes(outputs: Tensor) -> Tensor:
 def lara(windows: Windows, outputs: int, activation: nn.Module) -> nn.Module:
     mean = windows.x.mean((0, 2), keepdim=True)
     deviation = windows.x.std((0, 2), keepdim=True)
-    return models.Lara(mean, deviation, outputs, activation)
+    return examples.Lara(mean, deviation, outputs, activation)
 
 
 def log_loss(probabilities: Tensor, y: Tensor) -> Tensor:
@@ -120,12 +120,12 @@ def log_loss(probabilities: Tensor, y: Tensor) -> Tensor:
 
 
 RECIPES = {
-    "hapt": Recipe(hapt, lambda _: models.Hapt(), epochs=20),
-    "residual": Recipe(hapt, lambda _: models.Residual(), epochs=4),
-    "residual_bipolar": Recipe(hapt, lambda _: models.ResidualBipolar(), epochs=8),
-    "causal": Recipe(hapt, lambda _: models.Causal(), epochs=4),
-    "causal_bipolar": Recipe(hapt, lambda _: models.CausalBipolar(), epochs=4),
-    "separable": Recipe(hapt_image, lambda _: models.Separable(), epochs=4),
+    "hapt": Recipe(hapt, lambda _: examples.Hapt(), epochs=20),
+    "residual": Recipe(hapt, lambda _: examples.Residual(), epochs=4),
+    "residual_bipolar": Recipe(hapt, lambda _: examples.ResidualBipolar(), epochs=8),
+    "causal": Recipe(hapt, lambda _: examples.Causal(), epochs=4),
+    "causal_bipolar": Recipe(hapt, lambda _: examples.CausalBipolar(), epochs=4),
+    "separable": Recipe(hapt_image, lambda _: examples.Separable(), epochs=4),
     "lara": Recipe(dsads, lambda windows: lara(windows, 8, nn.Softmax(1)), epochs=2, loss=log_loss),
     "lara_attributes": Recipe(
         dsads,

@@ -12,7 +12,7 @@ from qonnx.transformation.infer_shapes import InferShapes
 
 from bhc.training.export import Exporter, export
 from bhc.training.loop import accuracy, fit, infer, seed
-from bhc.training.models import Demo
+from bhc.training.models.examples import Demo
 
 
 def two_classes(windows: int) -> tuple[torch.Tensor, torch.Tensor]:

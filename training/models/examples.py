@@ -9,6 +9,7 @@ import torch
 from brevitas.nn import QuantConv1d, QuantConv2d, QuantIdentity, QuantLinear, QuantReLU, TruncAvgPool2d
 from torch import Tensor, nn
 
+from bhc.training.blocks import Standardize
 from bhc.training.quantizers import (
     Act4,
     BinaryWeight,
@@ -187,21 +188,6 @@ class CausalBipolar(nn.Sequential):
             ]
         head = binary_linear(width, 6, scale=1 / 4)
         super().__init__(input_quant(2.0), *blocks, nn.AdaptiveAvgPool1d(1), nn.Flatten(), head)
-
-
-class Standardize(nn.Module):
-    """(x - mean) / deviation for each sensor column of (N, 1, time, columns)."""
-
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(self, mean: Tensor, deviation: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("mean", mean)
-        self.register_buffer("deviation", deviation)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return (x - self.mean) / self.deviation
 
 
 class Lara(nn.Sequential):
