@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bhc import commands
 from bhc.diagnostics import BhcError, fail
-from bhc.report import MismatchError
+from bhc.report import ComparisonError
 from bhc.version import __version__
 
 DONE, DIAGNOSTIC, MISMATCH, INTERRUPTED = 0, 1, 3, 130
@@ -23,8 +23,6 @@ _LATER = {
     "build": "it makes no bitstreams yet; `bhc compile` writes Verilog and `bhc synth` its resources",
     "flash": "it programs no boards yet",
     "run": "it runs nothing on boards yet; `bhc simulate` computes the same outputs",
-    "train": "train with Brevitas and export to QONNX; examples/demo/train.py shows how",
-    "data": "examples/demo/basicmotions.py shows how to read a data set",
 }
 
 _DESCRIPTION = "Compiles trained binary and quantized temporal CNNs (QONNX) to FPGA accelerators, bit-exact."
@@ -123,6 +121,30 @@ def _parser() -> ArgumentParser:
     _add_directory(report)
     report.add_argument("--output", metavar="FILE", type=Path, help="default: DIR/report.html")
 
+    _add_train(
+        verb(
+            "train",
+            commands.train,
+            "from recordings to a trained QONNX model",
+            "Trains what a recipe describes, with Brevitas; evaluates, exports, and checks the exported file. "
+            "A run that was interrupted goes on where it was.",
+            "bhc train examples/zoo/hapt_binary.toml --seeds 1,2,3",
+        )
+    )
+    data = verb(
+        "data",
+        commands.data,
+        "recordings to train on",
+        "Reads a data set's original distribution, or your own files, into the cache.",
+        "bhc data prepare hapt --source ~/Downloads/HAPT",
+    )
+    data.add_argument("action", choices=("prepare", "list"), help="read into the cache; or list what there is")
+    data.add_argument(
+        "name", metavar="NAME", nargs="?", help="a data set, or a TOML file about your own (docs/data.md)"
+    )
+    data.add_argument("--source", metavar="DIR", type=Path, help="folder of the original distribution")
+    _add_cache(data)
+
     verb("targets", commands.targets, "the boards", "Lists the boards that --target takes.", "bhc targets")
     verb(
         "doctor",
@@ -136,6 +158,31 @@ def _parser() -> ArgumentParser:
 
 def _add_directory(parser: ArgumentParser) -> None:
     parser.add_argument("directory", metavar="DIR", type=Path, help="folder that `bhc compile` wrote")
+
+
+def _add_cache(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--data", metavar="CACHE", type=Path, help="folder of prepared data; default: $BHC_DATA or ~/.cache/bhc/data"
+    )
+
+
+def _seeds(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
+def _add_train(parser: ArgumentParser) -> None:
+    parser.add_argument("recipes", metavar="RECIPE.toml", type=Path, nargs="+", help="docs/training.md has the keys")
+    parser.add_argument("--seeds", metavar="N,N...", type=_seeds, default=[1], help="default: 1")
+    parser.add_argument("--runs", metavar="DIR", type=Path, default=Path("runs"), help="folder of runs; default: runs")
+    _add_cache(parser)
+    parser.add_argument("--epochs", metavar="N", type=int, help="instead of the recipe's, to try something out")
+    parser.add_argument("--fresh", action="store_true", help="start over instead of resuming")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: a GPU if there is one"
+    )
+    parser.add_argument(
+        "--threads", metavar="N", type=int, default=1, help="of the CPU; default: 1, fastest for small nets"
+    )
 
 
 def _add_input(parser: ArgumentParser) -> None:
@@ -196,7 +243,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BhcError as error:
         print(error, file=sys.stderr)
         return DIAGNOSTIC
-    except MismatchError as error:
+    except ComparisonError as error:
         print(f"mismatch: {error}", file=sys.stderr)
         return MISMATCH
     except KeyboardInterrupt:

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from bhc import api, boards, folder, html, inputs, picture, simulator
+from bhc import data as recordings
 from bhc import doctor as examination
+from bhc import train as training
 from bhc.api import Emit
 from bhc.backends.runner import file_errors
 from bhc.build import Build, load
@@ -201,6 +203,55 @@ def report(arguments: Namespace) -> None:
     _say(arguments, str(path))
 
 
+def train(arguments: Namespace) -> None:
+    """`bhc train`."""
+    options = training.Options(
+        recipes=arguments.recipes,
+        seeds=arguments.seeds,
+        runs=arguments.runs,
+        cache=arguments.data,
+        epochs=arguments.epochs,
+        fresh=arguments.fresh,
+        device=arguments.device,
+        threads=arguments.threads,
+    )
+    live = sys.stderr.isatty() and not arguments.quiet
+    results = training.train(options, _progress(arguments), live=live)
+    _say(arguments, *training.summary(results), *(f"written to {result['folder']}" for result in results))
+
+
+def data(arguments: Namespace) -> None:
+    """`bhc data`."""
+    if arguments.action == "list":
+        rows = [("data set", "prepared", "subjects", "hours", "channels", "Hz", "classes", "title")]
+        for row in recordings.listing(arguments.data):
+            has = row.contents
+            figures = ("no", "", "", "", "", "")
+            if has is not None:
+                figures = (
+                    "yes",
+                    str(has.subjects),
+                    f"{has.hours:.1f}",
+                    str(has.channels),
+                    f"{has.rate:g}",
+                    str(has.classes),
+                )
+            rows.append((row.name, *figures, row.title))
+        _say(arguments, *_columns(rows))
+        return
+    if arguments.name is None:
+        raise fail("BHC702", "no data set is named", origin="bhc data prepare", hint="`bhc data list` names them")
+    row = recordings.prepare(arguments.name, arguments.source, arguments.data, _progress(arguments))
+    assert row.contents is not None
+    _say(arguments, f"written to {row.contents.file}", f"please cite: {row.citation}")
+
+
+def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """The rows with their cells aligned."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
 def targets(arguments: Namespace) -> None:
     """`bhc targets`."""
     rows = [("board", "title", "part", "LUT", "FF", "BRAM36", "DSP", "MHz")]
@@ -209,8 +260,7 @@ def targets(arguments: Namespace) -> None:
         has = board.resources
         figures = (f"{has.lut:,}", f"{has.ff:,}", f"{has.bram36:g}", f"{has.dsp:,}", f"{board.clock_mhz:g}")
         rows.append((board.name, board.title, board.part, *figures))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    _say(arguments, *("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows))
+    _say(arguments, *_columns(rows))
 
 
 def doctor(arguments: Namespace) -> None:

@@ -27,6 +27,9 @@ class Progress:
     def advance(self, done: int, total: int) -> None:
         """How far the step has come, in windows."""
 
+    def note(self, text: str) -> None:
+        """A line worth reading while a long step goes on."""
+
     def detail(self, text: str) -> None:
         """Something that only a curious user wants to read."""
 
@@ -78,6 +81,10 @@ class Console(Progress):
 
     def advance(self, done: int, total: int) -> None:
         self._count = f" {done:,}/{total:,}"
+
+    def note(self, text: str) -> None:
+        with self._lock:
+            self._show(text)
 
     def detail(self, text: str) -> None:
         if self._verbose:

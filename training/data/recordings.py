@@ -36,7 +36,7 @@ class Split:
     test: tuple[str, ...] = ()
 
     def part(self, recording: str) -> str | None:
-        """ "test", "validation", "train" or None."""
+        """Which of "test", "validation" and "train", or None."""
         for part in ("test", "validation", "train"):
             if any(fnmatchcase(recording, pattern) for pattern in getattr(self, part)):
                 return part
