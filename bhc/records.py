@@ -8,7 +8,7 @@ records, and unions of these.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from enum import StrEnum
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -33,17 +33,17 @@ def to_plain(value: object) -> Any:
     return str(value) if isinstance(value, StrEnum) else value
 
 
-def from_plain(record: type[T], data: object) -> T:
-    """The inverse of to_plain. Raises RecordError."""
-    value = _read(record, data, "")
+def from_plain(record: type[T], data: object, *, defaults: bool = False) -> T:
+    """The inverse of to_plain. defaults: a missing key takes the field's default. Raises RecordError."""
+    value = _read(record, data, "", defaults)
     assert isinstance(value, record)
     return value
 
 
-def _read(hint: Hint, data: object, where: str) -> Any:
+def _read(hint: Hint, data: object, where: str, defaults: bool) -> Any:
     origin: Hint = get_origin(hint)
     if origin in {Union, UnionType}:
-        return _read_union(get_args(hint), data, where)
+        return _read_union(get_args(hint), data, where, defaults)
     if origin is Literal:
         if data not in get_args(hint):
             raise RecordError(f"{where}: {data!r} is not one of {', '.join(map(str, get_args(hint)))}")
@@ -51,12 +51,12 @@ def _read(hint: Hint, data: object, where: str) -> Any:
     if origin is tuple:
         if not isinstance(data, list):
             raise RecordError(f"{where}: a list is needed, not {data!r}")
-        return tuple(_read(get_args(hint)[0], item, f"{where}[{i}]") for i, item in enumerate(data))
+        return tuple(_read(get_args(hint)[0], item, f"{where}[{i}]", defaults) for i, item in enumerate(data))
     if origin is Mapping:
         table = _table(data, where)
-        return {key: _read(get_args(hint)[1], item, _join(where, key)) for key, item in table.items()}
+        return {key: _read(get_args(hint)[1], item, _join(where, key), defaults) for key, item in table.items()}
     if is_dataclass(hint):
-        return _read_record(hint, data, where)
+        return _read_record(hint, data, where, defaults)
     if issubclass(hint, StrEnum):
         if data not in tuple(hint):
             raise RecordError(f"{where}: {data!r} is not one of {', '.join(hint)}")
@@ -68,16 +68,16 @@ def _read(hint: Hint, data: object, where: str) -> Any:
     return data
 
 
-def _read_union(choices: tuple[Hint, ...], data: object, where: str) -> Any:
+def _read_union(choices: tuple[Hint, ...], data: object, where: str, defaults: bool) -> Any:
     if data is None and NoneType in choices:
         return None
     kinds = [choice for choice in choices if choice is not NoneType]
     for choice in kinds[:-1]:
         try:
-            return _read(choice, data, where)
+            return _read(choice, data, where, defaults)
         except RecordError:
             continue
-    return _read(kinds[-1], data, where)
+    return _read(kinds[-1], data, where, defaults)
 
 
 def _join(where: str, key: str) -> str:
@@ -90,19 +90,21 @@ def _table(data: object, where: str) -> Mapping[str, object]:
     return data
 
 
-def _read_record(record: Hint, data: object, where: str) -> Any:
+def _read_record(record: Hint, data: object, where: str, defaults: bool) -> Any:
     table = _table(data, where)
     hints = get_type_hints(record)
-    names = [f.name for f in fields(record)]
+    known = {f.name: f for f in fields(record)}
     for key in table:
-        if key not in names:
+        if key not in known:
             raise RecordError(f"{_join(where, key)}: unknown key")
-    # TOML has no null: a key that may be None may be missing.
     values: Plain = {}
-    for name in names:
+    for name, declared in known.items():
+        if name not in table and defaults and not (declared.default is declared.default_factory is MISSING):
+            continue
+        # TOML has no null: a key that may be None may be missing.
         if name not in table and not _optional(hints[name]):
             raise RecordError(f"{_join(where, name)}: missing key")
-        values[name] = _read(hints[name], table.get(name), _join(where, name))
+        values[name] = _read(hints[name], table.get(name), _join(where, name), defaults)
     return record(**values)
 
 

