@@ -19,9 +19,10 @@ this one changes. docs/training.md explains each key.
 """
 
 import hashlib
+import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -165,13 +166,16 @@ class PruningOptions:
 
 @dataclass(frozen=True, slots=True)
 class DeltaOptions:
-    """TemporalDelta layers behind the activations of the named layers (patterns). penalty: L1 on the delta maps. threshold: in LSBs."""
+    """TemporalDelta layers behind the activations of the named layers (patterns). penalty: L1 on the delta maps.
+    threshold: in LSBs; trained from there on if `train_threshold`.
+    """
 
     after: tuple[str, ...]
     quantization: Literal["fixed", "lsq"] = "lsq"
     bits: int = 8
     fraction: int = 4
     threshold: float = 0.0
+    train_threshold: bool = False
     penalty: float = 0.0
 
 
@@ -199,8 +203,18 @@ class Recipe:
     transfer: TransferOptions | None = None
 
     def digest(self) -> str:
-        """SHA-256 of all that the result depends on in this file."""
-        return hashlib.sha256(repr(to_plain(self)).encode()).hexdigest()
+        """SHA-256 of what differs from the defaults: it outlives keys that a later version adds."""
+        return hashlib.sha256(json.dumps(changes(self), sort_keys=True).encode()).hexdigest()
+
+
+def changes(record: Any) -> dict[str, Any]:
+    """A recipe, or part of one, as plain data, without what has its default."""
+    found: dict[str, Any] = {}
+    for declared in fields(record):
+        value = getattr(record, declared.name)
+        if value != declared.default:
+            found[declared.name] = changes(value) if is_dataclass(value) else to_plain(value)
+    return found
 
 
 def read(path: Path) -> Recipe:

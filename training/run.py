@@ -25,7 +25,6 @@ import torch
 from torch import Tensor, nn
 
 from bhc.diagnostics import fail
-from bhc.records import to_plain
 from bhc.training import models
 from bhc.training.blocks import Standardize
 from bhc.training.data import catalog, windows
@@ -41,7 +40,7 @@ from bhc.training.methods.transfer import adapt, freeze
 from bhc.training.metrics import calibration, classification, cost, plots
 from bhc.training.metrics.sparsity import flip_rates
 from bhc.training.precision import FLOAT, Bits, Precision
-from bhc.training.recipe import Recipe, read, with_seed
+from bhc.training.recipe import Recipe, changes, read, with_seed
 from bhc.training.task import Examples, Task
 
 Log = Callable[[str], None]
@@ -127,7 +126,11 @@ def build(recipe: Recipe, data: Data, precision: Precision | None = None) -> nn.
 
         def make() -> TemporalDelta:
             return TemporalDelta(
-                quantization=delta.quantization, bits=delta.bits, fraction=delta.fraction, threshold=delta.threshold
+                delta.quantization,
+                delta.bits,
+                fraction=delta.fraction,
+                threshold=delta.threshold,
+                train_threshold=delta.train_threshold,
             )
 
         model = insert(model, chosen_activation, make)
@@ -227,7 +230,7 @@ def _claim(folder: Path, recipe: Recipe, path: Path, *, fresh: bool) -> None:
             hint="start over with --fresh, or use another folder: --runs DIR",
         )
     folder.mkdir(parents=True, exist_ok=True)
-    save_text(stamp, json.dumps({"digest": recipe.digest(), "recipe": to_plain(recipe)}, indent=1) + "\n")
+    save_text(stamp, json.dumps({"digest": recipe.digest(), "recipe": changes(recipe)}, indent=1) + "\n")
 
 
 def save_text(path: Path, text: str) -> None:
@@ -434,7 +437,7 @@ def exportable(recipe: Recipe) -> bool:
     """Whether every layer is quantized, so that the network can become hardware."""
     precision = recipe.precision.resolve()
     return precision.input != FLOAT and not any(
-        bits.weights == FLOAT or bits.activations == FLOAT for bits in (precision.default, *precision.layers.values())
+        FLOAT in {bits.weights, bits.activations} for bits in (precision.default, *precision.layers.values())
     )
 
 
