@@ -239,9 +239,10 @@ def _table(path: Path, readers: tuple[Path, ...]) -> dict[str, Any]:
     base = table.pop("base", None)
     if base is None:
         return table
-    if not isinstance(base, str) or path.parent / base in (*readers, path):
+    readers = (*readers, path.resolve())
+    if not isinstance(base, str) or (path.parent / base).resolve() in readers:
         raise fail("BHC710", f"base cannot be {base!r}", origin=str(path), hint="name another recipe file")
-    return _merged(_table(path.parent / base, (*readers, path)), table)
+    return _merged(_table(path.parent / base, readers), table)
 
 
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

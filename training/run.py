@@ -11,6 +11,7 @@ RUNS/NAME/seed1/
 
 import json
 import logging
+import signal
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -337,12 +338,24 @@ def _train_phase(
         reload_dataloaders_every_n_epochs=1,
         default_root_dir=folder,
     )
-    trainer.fit(task, ckpt_path=checkpoint if checkpoint.exists() else None, weights_only=False)
+    _fit(trainer, task, checkpoint)
     task.close()
     model.cpu().eval()
+    if teacher:
+        teacher.cpu()  # where it may teach, be evaluated or copied next
     save_text(finished.with_suffix(".json"), json.dumps(task.history) + "\n")
     _save_state(finished, model.state_dict())
     checkpoint.unlink(missing_ok=True)
+
+
+def _fit(trainer: lightning.Trainer, task: Task, checkpoint: Path) -> None:
+    """Raises KeyboardInterrupt, which Lightning would turn into an exit of its own, with SIGINT left ignored."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(task, ckpt_path=checkpoint if checkpoint.exists() else None, weights_only=False)
+    except SystemExit as stop:
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from stop
 
 
 def _for_phase(recipe: Recipe, phase: Phase) -> Recipe:

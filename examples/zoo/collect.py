@@ -172,7 +172,38 @@ def flips(runs: Path) -> str:
     return table(header, rows)
 
 
-TABLES = {"zoo": zoo, "sizes": sizes, "thesis": thesis, "delta": delta, "flips": flips}
+def hardware(_: Path) -> str:
+    """From what verify.py found."""
+    rows = []
+    for key, title in SETS.items():
+        for form, name in FORMS.items():
+            file = HERE / "models" / f"{key}_{form}.json"
+            found = json.loads(file.read_text(encoding="utf-8")).get("hardware") if file.exists() else None
+            if found:
+                simulator, rtl = found["verification"]
+                rows.append(
+                    [
+                        title,
+                        name,
+                        f"{found['cycles_per_window']:,}",
+                        f"{found['lut']:,}",
+                        f"{found['bram36']:g}",
+                        *(f"{v['windows']:,}: {v['mismatches']:,} of {v['values']:,}" for v in (simulator, rtl)),
+                        str(simulator["ambiguous"]),
+                    ]
+                )
+    header = (
+        "data",
+        "network",
+        "cycles a window",
+        "LUT (estimate)",
+        "BRAM36",
+        "windows: mismatches against onnxruntime",
+    )
+    return table((*header, "RTL", "ambiguous"), rows)
+
+
+TABLES = {"zoo": zoo, "sizes": sizes, "hardware": hardware, "thesis": thesis, "delta": delta, "flips": flips}
 
 
 def fill(text: str, name: str, content: str) -> str:
