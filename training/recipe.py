@@ -1,7 +1,8 @@
 """A training run as a small TOML file: data, model, precision, method.
 
 [data], [model] and [training] are needed; everything else has a default. `base` names another recipe whose tables
-this one changes. docs/training.md explains each key.
+this one changes (if it names another model, the base's options of the model do not count). docs/training.md explains
+each key.
 
     base = "common.toml"
     [data]
@@ -242,7 +243,11 @@ def _table(path: Path, readers: tuple[Path, ...]) -> dict[str, Any]:
     readers = (*readers, path.resolve())
     if not isinstance(base, str) or (path.parent / base).resolve() in readers:
         raise fail("BHC710", f"base cannot be {base!r}", origin=str(path), hint="name another recipe file")
-    return _merged(_table(path.parent / base, readers), table)
+    under = _table(path.parent / base, readers)
+    model, old = table.get("model"), under.get("model")
+    if isinstance(model, dict) and isinstance(old, dict) and model.get("name", old.get("name")) != old.get("name"):
+        old.pop("options", None)  # another network has other options
+    return _merged(under, table)
 
 
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
