@@ -30,7 +30,7 @@ FORMS = {
 BINARIZED = {"": "none", "_conv1": "Conv[1]", "_conv2": "Conv[1-2]", "_conv3": "Conv[1-3]", "_conv4": "Conv[1-4]"}
 BINARIZED["_all"] = "all, dense too"
 DELTA = {
-    "hapt": "baseline (ReLU)",
+    "hapt_relu": "baseline (ReLU)",
     "hapt_l1": "L1 on activations",
     "hapt_fixed": "temporal delta, fixed point",
     "hapt_lsq": "temporal delta, LSQ",
