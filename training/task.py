@@ -7,6 +7,7 @@ from typing import Any
 
 import lightning
 import torch
+from brevitas.core.scaling import ParameterFromRuntimeStatsScaling
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -61,6 +62,7 @@ class Task(lightning.LightningModule):
         self._teacher = [] if teacher is None else [teacher.eval()]  # in a list: no part of the checkpoint
         self.history: list[dict[str, float]] = []
         self._totals: dict[str, float] = {}
+        self._scales: dict[str, tuple[int, Tensor, Tensor]] = {}
         self._hooks = ExitStack()
         self.flips = self._hooks.enter_context(FlipPenalty(model)) if recipe.flips else None
         l1 = recipe.training.activation_l1
@@ -92,7 +94,7 @@ class Task(lightning.LightningModule):
         return Epoch(self.examples, training.batch, training.samples, training.seed, number)
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
-        return DataLoader(self._epoch(self.current_epoch), batch_size=None)
+        return DataLoader(self._epoch(self.current_epoch), batch_size=None, generator=torch.Generator())
 
     def configure_optimizers(self) -> Any:
         training = self.recipe.training
@@ -102,7 +104,8 @@ class Task(lightning.LightningModule):
         if training.schedule == "constant":
             return optimizer
         steps = int(self.trainer.max_epochs or 1) * len(self._epoch(0))
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, training.rate, total_steps=steps, pct_start=0.1)
+        rising = max(0.1, 2 / max(steps, 3))  # OneCycleLR divides by the steps of the rise, less one
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, training.rate, total_steps=steps, pct_start=rising)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_epoch_start(self) -> None:
@@ -152,6 +155,23 @@ class Task(lightning.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["history"] = self.history
+        checkpoint["scales"] = {
+            name: (m.counter, m.buffer.clone(), m.value.detach().clone()) for name, m in self._collecting()
+        }
 
     def on_load_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
         self.history = list(checkpoint["history"])
+        self._scales = dict(checkpoint["scales"])
+
+    def on_fit_start(self) -> None:
+        # After the state dict, which ends the collecting.
+        for name, module in self._collecting():
+            if name in self._scales:
+                module.counter, buffer, value = self._scales[name]
+                module.buffer.copy_(buffer)
+                module.value.data.copy_(value)
+
+    def _collecting(self) -> list[tuple[str, Any]]:
+        """Activation scales of Brevitas, which collect statistics for some steps, outside their state dict."""
+        modules = self.model.named_modules()
+        return [(name, m) for name, m in modules if isinstance(m, ParameterFromRuntimeStatsScaling)]

@@ -10,6 +10,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 from qonnx.transformation.infer_shapes import InferShapes
 
+from bhc.frontend import load
 from bhc.training.export import Exporter, export
 from bhc.training.loop import accuracy, fit, infer, seed
 from bhc.training.models.examples import Demo
@@ -60,3 +61,24 @@ def test_export_tells_nothing_of_the_machine(tmp_path: Path, exporter: Exporter)
     assert "metadata_props" not in text
     assert "doc_string" not in text
     assert str(Path(torch.__file__).parent) not in text
+
+
+def test_file_names_classes_and_attributes(tmp_path: Path) -> None:
+    model, x, _ = trained()
+    names, attributes = ["still", "walking", "running", "falling"], np.eye(4, dtype=np.uint8)
+    file = tmp_path / "model.onnx"
+    export(model, x[:1], file, classes=names, attributes=attributes)
+    tail = load(file).tail
+    assert tail.classes == tuple(names)
+    assert tail.attributes is not None
+
+
+def test_latent_weights_become_signs(tmp_path: Path) -> None:
+    model, x, _ = trained()
+    file = tmp_path / "model.onnx"
+    export(model, x[:1], file)
+    proto = onnx.load(file)
+    latent = {node.input[0] for node in proto.graph.node if node.op_type == "BipolarQuant"}
+    weights = [onnx.numpy_helper.to_array(i) for i in proto.graph.initializer if i.name in latent]
+    assert len(weights) == 4
+    assert all(set(np.unique(w)) <= {-1.0, 1.0} for w in weights)

@@ -38,7 +38,6 @@ BUILDERS = {
     "resnet1d": "bhc.training.models.resnet1d",
     "dstcnn": "bhc.training.models.dstcnn",
     "dccnn": "bhc.training.models.dccnn",
-    "twostream_resnet50": "bhc.training.models.twostream",
 }
 """Modules whose function `build` makes the network of that name."""
 
