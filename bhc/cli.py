@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -166,6 +166,13 @@ def _add_cache(parser: ArgumentParser) -> None:
     )
 
 
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise ArgumentTypeError(f"{count} is less than 1")
+    return count
+
+
 def _seeds(text: str) -> list[int]:
     return [int(part) for part in text.split(",")]
 
@@ -175,13 +182,13 @@ def _add_train(parser: ArgumentParser) -> None:
     parser.add_argument("--seeds", metavar="N,N...", type=_seeds, default=[1], help="default: 1")
     parser.add_argument("--runs", metavar="DIR", type=Path, default=Path("runs"), help="folder of runs; default: runs")
     _add_cache(parser)
-    parser.add_argument("--epochs", metavar="N", type=int, help="instead of the recipe's, to try something out")
+    parser.add_argument("--epochs", metavar="N", type=_count, help="instead of the recipe's, to try something out")
     parser.add_argument("--fresh", action="store_true", help="start over instead of resuming")
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: a GPU if there is one"
     )
     parser.add_argument(
-        "--threads", metavar="N", type=int, default=1, help="of the CPU; default: 1, fastest for small nets"
+        "--threads", metavar="N", type=_count, default=1, help="of the CPU; default: 1, fastest for small nets"
     )
 
 

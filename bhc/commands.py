@@ -243,7 +243,7 @@ def data(arguments: Namespace) -> None:
         raise fail("BHC702", "no data set is named", origin="bhc data prepare", hint="`bhc data list` names them")
     row = recordings.prepare(arguments.name, arguments.source, arguments.data, _progress(arguments))
     assert row.contents is not None
-    _say(arguments, f"written to {row.contents.file}", f"please cite: {row.citation}")
+    _say(arguments, f"written to {row.contents.file}", *([f"please cite: {row.citation}"] if row.citation else []))
 
 
 def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean, stdev
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from bhc.report import ComparisonError
 
 if TYPE_CHECKING:
     from bhc.training.run import Context
+
+Outputs: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +56,18 @@ class Options:
 
 
 def _need_training() -> None:
+    """Imports what trains, in silence. Raises BhcError (BHC712)."""
     # Lightning's own report of its environment, and torch's hints, are not for users of bhc.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     try:
-        import lightning  # noqa: F401 - only whether it is there
-    except ImportError as error:
+        with warnings.catch_warnings(action="ignore"):
+            import bhc.training.run  # noqa: F401
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("bhc."):
+            raise
         raise fail(
             "BHC712",
-            f"the package {error.name!r} is not installed",
+            f"the package {error.name.partition('.')[0]!r} is not installed",
             origin="bhc train",
             hint="install the training extra: pip install 'bhc[train]'",
         ) from error
@@ -97,16 +104,17 @@ def _one(recipe: Path, seed: int, context: Context, progress: Progress) -> dict[
     results: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     if model.exists() and "export" not in results:
         with progress.step(f"checking {model} on the test set"), np.load(trained.folder / "test.npz") as test:
-            found = check_export(model, Windows(test["x"], test["y"]), test["outputs"])
+            found = check_export(model, Windows(test["x"], test["y"]), test["outputs"], trained.labels)
         results["export"] = asdict(found)
         run.save_text(file, json.dumps(results, indent=1) + "\n")
     return results | {"folder": str(trained.folder)}
 
 
-def check_export(model: Path, windows: Windows, outputs: np.ndarray[Any, np.dtype[Any]]) -> ExportCheck:
+def check_export(model: Path, windows: Windows, outputs: Outputs, labels: Callable[[Outputs], Outputs]) -> ExportCheck:
     """Compares labels of the exported model, computed exactly, with those of the trained network's outputs (N, ...).
 
-    Raises ComparisonError if a window that is not ambiguous has another label.
+    labels: makes class indices (N,) of outputs. Raises ComparisonError if a window that is not ambiguous has another
+    label.
     """
     from bhc import simulator
     from bhc.api import load_model
@@ -114,8 +122,8 @@ def check_export(model: Path, windows: Windows, outputs: np.ndarray[Any, np.dtyp
 
     imported = load_model(model)
     network = simulator.Network(imported.graph, imported.head, imported.tail)
-    ours = simulator.simulate(network, windows).labels
-    theirs = network.tail.labels([outputs])
+    (ours,) = (labels(y) for y in simulator.simulate(network, windows).outputs.values())
+    theirs = labels(outputs)
     ambiguous = ambiguous_windows(imported, windows.x)
     different = (ours != theirs) & ~ambiguous
     if different.any():

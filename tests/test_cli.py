@@ -24,7 +24,7 @@ from tests import tiny
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests" / "golden" / "cli"
-VERBS = ("compile", "simulate", "cosim", "synth", "report", "targets", "doctor")
+VERBS = ("compile", "simulate", "cosim", "synth", "report", "train", "data", "targets", "doctor")
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -74,7 +74,17 @@ def test_manual_names_every_option(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("frobnicate",), ("compile",), ("cosim", "d", "--stalls", "x", "--input", "x")]
+    "arguments",
+    [
+        (),
+        ("frobnicate",),
+        ("compile",),
+        ("cosim", "d", "--stalls", "x", "--input", "x"),
+        ("train",),
+        ("train", "net.toml", "--epochs", "0"),
+        ("train", "net.toml", "--seeds", "1,a"),
+        ("data", "delete"),
+    ],
 )
 def test_wrong_usage(run: Run, arguments: tuple[str, ...]) -> None:
     code, out, err = run(*arguments)

@@ -271,7 +271,9 @@ def _check(recipe: Recipe, path: Path) -> None:
         ),
         "training.epochs": (training.epochs, training.epochs >= 1),
         "training.batch": (training.batch, training.batch >= 2),
+        "training.samples": (training.samples, training.samples is None or training.samples >= training.batch),
         "training.rate": (training.rate, training.rate > 0),
+        "training.weight_decay": (training.weight_decay, training.weight_decay >= 0),
         "training.label_smoothing": (training.label_smoothing, 0 <= training.label_smoothing < 1),
         "precision.input": (precision.input, precision.input == FLOAT or 2 <= precision.input <= 8),
         "precision weights": (
@@ -283,6 +285,8 @@ def _check(recipe: Recipe, path: Path) -> None:
             all(b.activations == FLOAT or 1 <= b.activations <= 8 for b in bits),
         ),
     }
+    if precision.stages:
+        wrong["precision.stage_epochs"] = (precision.stage_epochs, precision.stage_epochs >= 1)
     if teacher:
         wrong["teacher.temperature"] = (teacher.temperature, teacher.temperature > 0)
         wrong["teacher.alpha"] = (teacher.alpha, 0 <= teacher.alpha <= 1)
@@ -292,6 +296,11 @@ def _check(recipe: Recipe, path: Path) -> None:
         p = recipe.pruning
         wrong["pruning.sparsity"] = (p.sparsity, 0 < p.sparsity < 1)
         wrong["pruning.begin, end"] = ((p.begin, p.end), 0 <= p.begin < p.end <= 1)
+        wrong["pruning.every"] = (p.every, p.every >= 1)
+    if recipe.delta:
+        wrong["delta.after"] = (list(recipe.delta.after), bool(recipe.delta.after))
+        wrong["delta.bits"] = (recipe.delta.bits, 2 <= recipe.delta.bits <= 8)
+        wrong["delta.threshold"] = (recipe.delta.threshold, recipe.delta.threshold >= 0)
     for key, (value, right) in wrong.items():
         if not right:
             raise fail("BHC710", f"{key} cannot be {value}", origin=str(path), hint="docs/training.md gives the ranges")

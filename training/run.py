@@ -14,7 +14,7 @@ import logging
 import signal
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -23,11 +23,12 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bhc.diagnostics import fail
 from bhc.training import models
-from bhc.training.blocks import Standardize
+from bhc.training.blocks import Standardize, named_layers
 from bhc.training.data import catalog, windows
 from bhc.training.data.augment import Augmentation
 from bhc.training.data.recordings import DataSet
@@ -50,7 +51,7 @@ Log = Callable[[str], None]
 @dataclass(frozen=True)
 class Context:
     """What a run needs from outside. cache: of the data sets; runs: root of run folders. epochs: instead of the
-    recipes' number, to try something out; device: "cpu", "cuda" or "auto".
+    recipes' number, to try something out; device: "cpu", "cuda" or "auto". learners: recipes that wait for this one.
     """
 
     cache: Path | None
@@ -61,6 +62,7 @@ class Context:
     epochs: int | None = None
     fresh: bool = False
     progress: bool = False
+    learners: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,12 @@ def load_data(recipe: Recipe, cache: Path | None) -> Data:
         channels=options.channels or None,
         decimate=options.decimate,
     )
+    if not len(parts.test):
+        raise fail(
+            "BHC703",
+            f"no test windows in split {parts.name!r} of {options.set}",
+            hint="shorter windows, other classes, or a split with other test subjects",
+        )
     return Data(dataset, parts)
 
 
@@ -116,8 +124,11 @@ def build(recipe: Recipe, data: Data, precision: Precision | None = None) -> nn.
         model = builder(data.shape, outputs, chosen, standardize=standardize, **recipe.model.options)
     except (TypeError, ValueError) as error:
         raise fail(
-            "BHC710", f"[model] {recipe.model.name}: {error}", hint="docs/training.md lists the options"
+            "BHC710",
+            f"[model] {recipe.model.name}: {str(error).removeprefix('build() ')}",
+            hint="docs/training.md lists the options",
         ) from error
+    _check_names(recipe, [layer.name for layer in named_layers(model)])
     if recipe.delta:
         delta = recipe.delta
 
@@ -136,6 +147,19 @@ def build(recipe: Recipe, data: Data, precision: Precision | None = None) -> nn.
 
         model = insert(model, chosen_activation, make)
     return model
+
+
+def _check_names(recipe: Recipe, layers: Sequence[str]) -> None:
+    """Raises BhcError (BHC710) if the recipe means a layer that the network has not."""
+    named = {
+        "precision.layers": list(recipe.precision.layers),
+        "precision.stages": [name for stage in recipe.precision.stages for name in stage],
+        "delta.after": recipe.delta.after if recipe.delta else (),
+    }
+    for key, patterns in named.items():
+        for pattern in patterns:
+            if not any(fnmatchcase(layer, pattern) for layer in layers):
+                raise fail("BHC710", f"{key}: no layer is called {pattern!r}", hint=f"there are {', '.join(layers)}")
 
 
 def phases(recipe: Recipe) -> list[Phase]:
@@ -166,6 +190,11 @@ class Trained:
     data: Data
     model: nn.Module
 
+    def labels(self, outputs: NDArray[Any]) -> NDArray[np.int64]:
+        """Class indices (N,) from the network's outputs (N, ...), or from those of its exported form."""
+        found: NDArray[np.int64] = _labels(torch.from_numpy(outputs), self.recipe, self.data).numpy()
+        return found
+
 
 def folder_of(path: Path, seed: int, runs: Path) -> Path:
     return runs / path.stem / f"seed{seed}"
@@ -181,22 +210,26 @@ def _quiet() -> None:
 def train(path: Path, seed: int, context: Context) -> Trained:
     """Trains a recipe with a seed, resuming or loading what its run folder holds. Raises BhcError."""
     _quiet()
+    if context.device == "cuda" and not torch.cuda.is_available():
+        raise fail("BHC714", "torch finds no CUDA device", origin="--device cuda", hint="leave it out to use the CPU")
+    if path.resolve() in context.learners:
+        raise fail("BHC710", "learns from itself", origin=str(path), hint="name another recipe as teacher or source")
     recipe = with_seed(read(path), seed)
     if context.epochs:
         recipe = replace(recipe, training=replace(recipe.training, epochs=context.epochs))
-    folder = folder_of(path, seed, context.runs)
-    _claim(folder, recipe, path, fresh=context.fresh)
     torch.set_num_threads(context.threads)
     torch.use_deterministic_algorithms(True)
     data = load_data(recipe, context.cache)
+    folder = folder_of(path, seed, context.runs)
+    _claim(folder, recipe, path, fresh=context.fresh)
     if (folder / "model.pt").exists():
         model = build(recipe, data)
         model.load_state_dict(torch.load(folder / "model.pt", weights_only=True))
         return Trained(folder, recipe, data, model.eval())
     start = time.monotonic()
     # A fresh start is of this recipe alone: its teachers stay as they are.
-    around = replace(context, fresh=False, epochs=None)
-    teacher = _teachers(recipe, path, around)
+    around = replace(context, fresh=False, epochs=None, learners=(*context.learners, path.resolve()))
+    teacher = _teachers(recipe, data, path, around)
     models_by_phase: dict[str, nn.Module] = {}
     for phase in phases(recipe):
         torch.manual_seed(seed)
@@ -223,7 +256,8 @@ def _claim(folder: Path, recipe: Recipe, path: Path, *, fresh: bool) -> None:
     if fresh and stamp.exists():
         for file in sorted(folder.rglob("*"), reverse=True):
             file.rmdir() if file.is_dir() else file.unlink()
-    if stamp.exists() and json.loads(stamp.read_text())["digest"] != recipe.digest():
+    begun = stamp.exists() and (folder / "phases").exists()
+    if begun and json.loads(stamp.read_text(encoding="utf-8"))["digest"] != recipe.digest():
         raise fail(
             "BHC711",
             f"holds a run of another version of {path.name}",
@@ -247,15 +281,28 @@ def _save_state(path: Path, state: Mapping[str, Any]) -> None:
     temporary.replace(path)
 
 
-def _teachers(recipe: Recipe, path: Path, context: Context) -> nn.Module | None:
+def _teachers(recipe: Recipe, data: Data, path: Path, context: Context) -> nn.Module | None:
     if recipe.teacher is None:
         return None
-    found = [
-        train(path.parent / name, seed, context).model
-        for name in recipe.teacher.recipes
-        for seed in recipe.teacher.seeds
-    ]
+    found = []
+    for name in recipe.teacher.recipes:
+        for seed in recipe.teacher.seeds:
+            teacher = train(path.parent / name, seed, context)
+            if _interface(teacher.recipe, teacher.data) != _interface(recipe, data):
+                raise fail(
+                    "BHC710",
+                    f"the teacher {name} has other windows, channels or classes",
+                    origin=str(path),
+                    hint="both need the same [data] and training.head",
+                )
+            found.append(teacher.model)
     return Ensemble(found, recipe.training.head)
+
+
+def _interface(recipe: Recipe, data: Data) -> tuple[object, ...]:
+    """What teacher and student have in common."""
+    parts = data.parts
+    return recipe.training.head, data.shape, parts.rate, parts.channels, parts.classes, parts.attributes
 
 
 def _initialize(
@@ -274,9 +321,14 @@ def _initialize(
     elif recipe.transfer:
         source = train(path.parent / recipe.transfer.recipe, recipe.transfer.seed, context)
         adapt(source.model, model, source.data.parts.channels, data.parts.channels)
-        freeze(model, recipe.transfer.freeze)
     elif recipe.teacher and recipe.teacher.initialize and isinstance(teacher, Ensemble):
-        transfer_weights(teacher.models[0], model)
+        try:
+            transfer_weights(teacher.models[0], model)
+        except ValueError as error:
+            hint = "teacher.initialize needs a teacher with the same layers"
+            raise fail("BHC710", f"cannot start from the teacher: {error}", origin=str(path), hint=hint) from error
+    if recipe.transfer:
+        freeze(model, recipe.transfer.freeze)
 
 
 class _Checkpoint(lightning.Callback):
@@ -364,8 +416,7 @@ def _for_phase(recipe: Recipe, phase: Phase) -> Recipe:
 
 def _examples(recipe: Recipe, data: Data) -> Examples:
     parts, training = data.parts, recipe.training
-    labels = torch.from_numpy(parts.train.y)
-    targets = labels
+    targets = torch.from_numpy(parts.train.y)
     if training.head == "attributes":
         if parts.train.attributes is None:
             raise fail("BHC710", f"the data set {recipe.data.set} has no attributes", origin="training.head")
@@ -447,8 +498,10 @@ def _is_activation(_: str, module: nn.Module) -> bool:
 
 
 def exportable(recipe: Recipe) -> bool:
-    """Whether every layer is quantized, so that the network can become hardware."""
-    precision = recipe.precision.resolve()
+    """Whether the network can become hardware: every layer is quantized, and no delta has a threshold."""
+    precision, delta = recipe.precision.resolve(), recipe.delta
+    if delta and (delta.threshold >= 1 or delta.train_threshold):
+        return False  # the node TemporalDelta, which bhc does not compile
     return precision.input != FLOAT and not any(
         FLOAT in {bits.weights, bits.activations} for bits in (precision.default, *precision.layers.values())
     )
