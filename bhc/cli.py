@@ -128,7 +128,7 @@ def _parser() -> ArgumentParser:
             "from recordings to a trained QONNX model",
             "Trains what a recipe describes, with Brevitas; evaluates, exports, and checks the exported file. "
             "A run that was interrupted goes on where it was.",
-            "bhc train examples/zoo/hapt_binary.toml --seeds 1,2,3",
+            "bhc train examples/zoo/recipes/hapt_binary.toml --seeds 1,2,3",
         )
     )
     data = verb(
@@ -179,7 +179,7 @@ def _seeds(text: str) -> list[int]:
 
 def _add_train(parser: ArgumentParser) -> None:
     parser.add_argument("recipes", metavar="RECIPE.toml", type=Path, nargs="+", help="docs/training.md has the keys")
-    parser.add_argument("--seeds", metavar="N,N...", type=_seeds, default=[1], help="default: 1")
+    parser.add_argument("--seeds", metavar="N,N...", type=_seeds, help="default: the recipe's, which is 1 by default")
     parser.add_argument("--runs", metavar="DIR", type=Path, default=Path("runs"), help="folder of runs; default: runs")
     _add_cache(parser)
     parser.add_argument("--epochs", metavar="N", type=_count, help="instead of the recipe's, to try something out")

@@ -8,23 +8,22 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean, stdev
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bhc.diagnostics import fail
 from bhc.inputs import Windows
+from bhc.ir.ops import IntArray
 from bhc.progress import SILENT, Progress
 from bhc.report import ComparisonError
 
 if TYPE_CHECKING:
     from bhc.training.run import Context
-
-Outputs: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +31,22 @@ class ExportCheck:
     """The exported file in bhc's simulator against the trained network in torch, on all test windows.
 
     same_labels: windows with the same label. ambiguous: windows in which some threshold decision is closer than
-    float32 resolves, so that torch may take it the other way. accuracy: of the exported file.
+    float32 resolves, so that torch may take it the other way. accuracy: of the exported
+    file, where it gives classes of the data.
     """
 
     windows: int
     same_labels: int
     ambiguous: int
-    accuracy: float
+    accuracy: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of `bhc train`."""
+    """The options of `bhc train`. seeds: None for that of each recipe."""
 
     recipes: Sequence[Path]
-    seeds: Sequence[int] = (1,)
+    seeds: Sequence[int] | None = None
     runs: Path = Path("runs")
     cache: Path | None = None
     epochs: int | None = None
@@ -93,28 +93,43 @@ def train(options: Options, progress: Progress = SILENT, *, live: bool = False) 
         fresh=options.fresh,
         progress=live,
     )
-    return [_one(recipe, seed, context, progress) for recipe in options.recipes for seed in options.seeds]
+    from bhc.training.recipe import read
+
+    return [
+        _one(recipe, seed, context, progress)
+        for recipe in options.recipes
+        for seed in options.seeds or (read(recipe).training.seed,)
+    ]
 
 
 def _one(recipe: Path, seed: int, context: Context, progress: Progress) -> dict[str, Any]:
     from bhc.training import run
 
     trained = run.train(recipe, seed, context)
-    model, file = trained.folder / "model.onnx", trained.folder / "results.json"
+    file = trained.folder / "results.json"
     results: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    if model.exists() and "export" not in results:
-        with progress.step(f"checking {model} on the test set"), np.load(trained.folder / "test.npz") as test:
-            found = check_export(model, Windows(test["x"], test["y"]), test["outputs"], trained.labels)
-        results["export"] = asdict(found)
+    models = sorted(trained.folder.glob("*.onnx"))
+    if models and "export" not in results:
+        with np.load(trained.folder / "test.npz") as test:
+            arrays = dict(test)
+        found = {}
+        for model in models:
+            with progress.step(f"checking {model} on the test set"):
+                if model.stem == "model":
+                    windows = Windows(arrays["x"], arrays["y"])
+                    check = check_export(model, windows, trained.labels(arrays["outputs"]))
+                else:  # one of the networks of a model of several: it has its own classes
+                    check = check_export(model, Windows(arrays["x"]), arrays[f"outputs_{model.stem}"].argmax(1))
+            found[model.stem] = asdict(check)
+        results["export"] = found
         run.save_text(file, json.dumps(results, indent=1) + "\n")
     return results | {"folder": str(trained.folder)}
 
 
-def check_export(model: Path, windows: Windows, outputs: Outputs, labels: Callable[[Outputs], Outputs]) -> ExportCheck:
-    """Compares labels of the exported model, computed exactly, with those of the trained network's outputs (N, ...).
+def check_export(model: Path, windows: Windows, labels: IntArray) -> ExportCheck:
+    """Compares the labels that the exported model gives, computed exactly, with the trained network's, (N,).
 
-    labels: makes class indices (N,) of outputs. Raises ComparisonError if a window that is not ambiguous has another
-    label.
+    Raises ComparisonError if a window that is not ambiguous has another label.
     """
     from bhc import simulator
     from bhc.api import load_model
@@ -122,20 +137,17 @@ def check_export(model: Path, windows: Windows, outputs: Outputs, labels: Callab
 
     imported = load_model(model)
     network = simulator.Network(imported.graph, imported.head, imported.tail)
-    (ours,) = (labels(y) for y in simulator.simulate(network, windows).outputs.values())
-    theirs = labels(outputs)
+    ours = simulator.simulate(network, windows).labels
     ambiguous = ambiguous_windows(imported, windows.x)
-    different = (ours != theirs) & ~ambiguous
+    different = (ours != labels) & ~ambiguous
     if different.any():
         window = int(np.flatnonzero(different)[0])
         raise ComparisonError(
-            f"{model}: window {window} has label {ours[window]} exported, {theirs[window]} trained; "
+            f"{model}: window {window} has label {ours[window]} exported, {labels[window]} trained; "
             f"{int(different.sum())} of {len(windows)} windows differ"
         )
-    assert windows.y is not None
-    return ExportCheck(
-        len(windows), int((ours == theirs).sum()), int(ambiguous.sum()), float((ours == windows.y).mean())
-    )
+    accuracy = None if windows.y is None else float((ours == windows.y).mean())
+    return ExportCheck(len(windows), int((ours == labels).sum()), int(ambiguous.sum()), accuracy)
 
 
 def summary(results: Sequence[dict[str, Any]]) -> list[str]:

@@ -301,6 +301,16 @@ def _check(recipe: Recipe, path: Path) -> None:
         wrong["delta.after"] = (list(recipe.delta.after), bool(recipe.delta.after))
         wrong["delta.bits"] = (recipe.delta.bits, 2 <= recipe.delta.bits <= 8)
         wrong["delta.threshold"] = (recipe.delta.threshold, recipe.delta.threshold >= 0)
+    noise = recipe.data.augmentation
+    for key, number in (
+        ("data.augmentation.noise", noise.noise),
+        ("data.augmentation.gain", noise.gain),
+        ("data.augmentation.rotation", noise.rotation),
+        ("training.activation_l1", training.activation_l1),
+        ("flips.penalty", recipe.flips.penalty if recipe.flips else 0),
+        ("delta.penalty", recipe.delta.penalty if recipe.delta else 0),
+    ):
+        wrong[key] = (number, number >= 0)
     for key, (value, right) in wrong.items():
         if not right:
             raise fail("BHC710", f"{key} cannot be {value}", origin=str(path), hint="docs/training.md gives the ranges")

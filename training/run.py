@@ -17,8 +17,9 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
+from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import lightning
 import numpy as np
@@ -41,6 +42,7 @@ from bhc.training.methods.distillation import Ensemble
 from bhc.training.methods.transfer import adapt, freeze
 from bhc.training.metrics import calibration, classification, cost, plots
 from bhc.training.metrics.sparsity import flip_rates
+from bhc.training.models.dccnn import DivideAndConquer
 from bhc.training.precision import FLOAT, Bits, Precision
 from bhc.training.recipe import Recipe, changes, read, with_seed
 from bhc.training.task import Examples, Task
@@ -120,6 +122,7 @@ def build(recipe: Recipe, data: Data, precision: Precision | None = None) -> nn.
     outputs = len(parts.attributes) if recipe.training.head == "attributes" else len(parts.classes)
     standardize = Standardize(torch.from_numpy(parts.mean), torch.from_numpy(parts.deviation))
     chosen = precision or recipe.precision.resolve()
+    _check_options(recipe, builder)
     try:
         model = builder(data.shape, outputs, chosen, standardize=standardize, **recipe.model.options)
     except (TypeError, ValueError) as error:
@@ -147,6 +150,21 @@ def build(recipe: Recipe, data: Data, precision: Precision | None = None) -> nn.
 
         model = insert(model, chosen_activation, make)
     return model
+
+
+def _check_options(recipe: Recipe, builder: models.Build) -> None:
+    """Raises BhcError (BHC710) for an option that is none of those a builder knows, or has not its few values."""
+    options = recipe.model.options
+    hints = get_type_hints(builder)
+    known = {name for name, p in signature(builder).parameters.items() if p.kind is p.KEYWORD_ONLY} - {"standardize"}
+    for name, value in options.items():
+        if name not in known:
+            message = f"[model.options] {recipe.model.name} has no option {name!r}"
+            raise fail("BHC710", message, hint=f"it has {', '.join(sorted(known))}")
+        choices = get_args(hints[name]) if get_origin(hints[name]) is Literal else (value,)
+        if value not in choices:
+            message = f"[model.options] {name} cannot be {value!r}"
+            raise fail("BHC710", message, hint=f"it is one of {', '.join(map(repr, choices))}")
 
 
 def _check_names(recipe: Recipe, layers: Sequence[str]) -> None:
@@ -438,7 +456,8 @@ def _examples(recipe: Recipe, data: Data) -> Examples:
 def _labels(outputs: Tensor, recipe: Recipe, data: Data) -> Tensor:
     if recipe.training.head == "attributes":
         assert data.parts.attribute_table is not None
-        return nearest_attributes(outputs.sigmoid(), torch.from_numpy(data.parts.attribute_table))
+        # The distance that bhc computes on the host for an exported network.
+        return nearest_attributes(outputs.sigmoid(), torch.from_numpy(data.parts.attribute_table), "euclidean")
     return outputs.argmax(1)
 
 
@@ -468,15 +487,31 @@ def _finish(run: Trained, path: Path, seconds: float, generations: list[nn.Modul
         results["ensemble"] = evaluate(run, infer(ensemble, test), "test")
     results["cost"] = asdict(cost.cost(run.model, test[:1]))
     results |= _on_recordings(run)
-    np.savez_compressed(folder / "test.npz", x=parts.test.x, y=parts.test.y, outputs=outputs.numpy())
-    if exportable(recipe):
-        # A network of several, each of which becomes a design of its own, says which.
-        parts_ = getattr(run.model, "stages", {"model": run.model})
-        for name, network in parts_.items():
-            export(network, test[:1], folder / f"{name}.onnx")
+    write_exports(run)
     save_text(folder / "results.json", json.dumps(results, indent=1) + "\n")
     _plots(run, outputs)
     _save_state(folder / "model.pt", run.model.state_dict())
+
+
+def write_exports(run: Trained) -> None:
+    """The QONNX files, if there can be any, and test.npz: test windows, labels, and what each network makes of them."""
+    recipe, parts = run.recipe, run.data.parts
+    test = torch.from_numpy(parts.test.x)
+    outputs = {"outputs": infer(run.model, test).numpy()}
+    if not exportable(recipe):
+        pass
+    elif isinstance(run.model, DivideAndConquer):
+        for name, network in run.model.stages.items():
+            export(network, test[:1], run.folder / f"{name}.onnx")
+            outputs[f"outputs_{name}"] = infer(network, test).numpy()
+    elif recipe.training.head == "attributes":
+        scores = nn.Sequential(run.model, nn.Sigmoid())
+        table = parts.attribute_table
+        export(scores, test[:1], run.folder / "model.onnx", classes=parts.classes, attributes=table)
+    else:
+        export(run.model, test[:1], run.folder / "model.onnx", classes=parts.classes)
+    arrays: dict[str, Any] = {"x": parts.test.x, "y": parts.test.y, **outputs}
+    np.savez_compressed(run.folder / "test.npz", **arrays)
 
 
 def _on_recordings(run: Trained) -> dict[str, Any]:
@@ -487,7 +522,8 @@ def _on_recordings(run: Trained) -> dict[str, Any]:
     ]
     rows = temporal_sparsity(run.model, recordings, TemporalDelta if run.recipe.delta else _is_activation)
     found: dict[str, Any] = {"temporal": [asdict(row) for row in rows]}
-    if run.recipe.precision.resolve().default.activations == 1:
+    precision = run.recipe.precision.resolve()
+    if any(bits.activations == 1 for bits in (precision.default, *precision.layers.values())):
         found["flips"] = [asdict(row) for row in flip_rates(run.model, recordings)]
     return found
 

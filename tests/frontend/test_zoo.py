@@ -20,5 +20,6 @@ def test_zoo_model(path: Path) -> None:
     assert found.mismatches == 0, found.first
     assert found.values > 100_000
     results = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    assert results["export"]["same_labels"] + results["export"]["ambiguous"] >= results["export"]["windows"]
+    export = results["export"]["model"]
+    assert export["same_labels"] + export["ambiguous"] >= export["windows"]
     assert list(model.tail.classes) == results["data"]["classes"]

@@ -197,14 +197,14 @@ def test_from_csv_to_a_compiled_network(
     assert [row["layer"] for row in results["flips"]] == ["conv1", "conv1.pool", "conv2", "conv2.pool"]
     assert all(0 < row["rate"] < 0.5 for row in results["flips"])
     assert [row["name"] for row in results["temporal"]] == ["conv1", "conv2"]
-    assert results["export"]["windows"] == 45
-    assert results["export"]["same_labels"] + results["export"]["ambiguous"] >= 45
-    assert abs(results["export"]["accuracy"] - results["test"]["classification"]["accuracy"]) <= 1 / 45
+    assert results["export"]["model"]["windows"] == 45
+    assert results["export"]["model"]["same_labels"] + results["export"]["model"]["ambiguous"] >= 45
+    assert abs(results["export"]["model"]["accuracy"] - results["test"]["classification"]["accuracy"]) <= 1 / 45
 
     build = bhc.compile(folder / "model.onnx", emit="graph")
     with np.load(folder / "test.npz") as test:
         assert (test["x"].shape, test["y"].shape, test["outputs"].shape) == ((45, 3, 32), (45,), (45, 3))
-        assert np.mean(build.simulate(test["x"]).labels == test["y"]) == results["export"]["accuracy"]
+        assert np.mean(build.simulate(test["x"]).labels == test["y"]) == results["export"]["model"]["accuracy"]
 
     before = (folder / "results.json").read_bytes(), (folder / "model.pt").stat().st_mtime_ns
     assert main(command) == 0  # has nothing left to do
@@ -225,7 +225,7 @@ def test_an_export_with_other_labels(fit: Fit, tmp_path: Path) -> None:
         windows, outputs = Windows(test["x"], test["y"]), test["outputs"].copy()
     outputs[7] = np.roll(outputs[7], 1)
     with pytest.raises(ComparisonError, match=r"model.onnx: window 7 has label \d exported, \d trained; 1 of 45"):
-        train.check_export(Path(result["folder"]) / "model.onnx", windows, outputs, lambda y: y.argmax(1))
+        train.check_export(Path(result["folder"]) / "model.onnx", windows, outputs.argmax(1))
 
 
 # ---------------------------------------------------------------- interrupted runs
@@ -364,7 +364,7 @@ def test_stages(fit: Fit) -> None:
     epochs = {name: len(json.loads((folder / f"{name}.json").read_text())) for name in phases(result)}
     assert epochs == {"final": 3, "stage1": 2, "stage2": 2}
     assert [layer["weight_bits"] for layer in result["cost"]["layers"]] == [1, 1, 1]
-    assert result["export"]["same_labels"] + result["export"]["ambiguous"] >= 45
+    assert result["export"]["model"]["same_labels"] + result["export"]["model"]["ambiguous"] >= 45
 
 
 def test_flip_penalty(fit: Fit) -> None:
@@ -390,7 +390,7 @@ def test_pruning(fit: Fit, feedback: bool) -> None:
     assert [weights.size - np.count_nonzero(weights) for weights in exported] == [
         layer["weights"] - layer["nonzero"] for layer in layers
     ]
-    assert result["export"]["same_labels"] + result["export"]["ambiguous"] >= 45
+    assert result["export"]["model"]["same_labels"] + result["export"]["model"]["ambiguous"] >= 45
 
 
 DELTA = '[delta]\nafter = ["conv*"]\nquantization = "fixed"\nbits = 6\nfraction = 3\npenalty = 0.1\n'
@@ -409,7 +409,7 @@ def test_temporal_delta(fit: Fit) -> None:
 
 def test_temporal_delta_in_hardware(fit: Fit) -> None:
     """Without a threshold a delta layer is a quantizer, which compiles; with one, the network stays in torch."""
-    assert fit(FOUR_BITS + DELTA, "quantizer")["export"]["windows"] == 45
+    assert fit(FOUR_BITS + DELTA, "quantizer")["export"]["model"]["windows"] == 45
     assert "export" not in fit(FOUR_BITS + DELTA + "threshold = 2.0", "delta")
     with pytest.raises(BhcError, match=r"BHC710\] delta.after: no layer is called 'cnv\*'"):
         fit(FLOAT + DELTA.replace("conv", "cnv"), "wrong")
@@ -430,8 +430,8 @@ def test_attributes(fit: Fit) -> None:
     assert result["test"].keys() == {"classification"}
     assert result["test"]["classification"]["accuracy"] > 0.6
     assert "validation" not in result
-    assert result["export"]["windows"] == 45
-    assert abs(result["export"]["accuracy"] - result["test"]["classification"]["accuracy"]) <= 1 / 45
+    assert result["export"]["model"]["windows"] == 45
+    assert abs(result["export"]["model"]["accuracy"] - result["test"]["classification"]["accuracy"]) <= 1 / 45
     with pytest.raises(BhcError, match=r"BHC710\] training.head: the data set waves has no attributes"):
         fit(text.replace("parts", "waves"), "without")
 
