@@ -25,7 +25,7 @@ FORMS = {
     "w4a4": "4 bits",
     "binary": "fully binary",
     "bornagain": "fully binary, born again",
-    "binary_flips": "fully binary, flip penalty",
+    "binary_flips": "born again, with flip penalty",
 }
 BINARIZED = {"": "none", "_conv1": "Conv[1]", "_conv2": "Conv[1-2]", "_conv3": "Conv[1-3]", "_conv4": "Conv[1-4]"}
 BINARIZED["_all"] = "all, dense too"
