@@ -81,9 +81,20 @@ def zoo(runs: Path) -> str:
                     percent(found, "test", "classification", "macro_f1"),
                     percent(found, "test", "calibration", "ece"),
                     _generations(found),
+                    f"{mean(result['seconds'] for result in found) / 60:.1f}",
                 ]
             )
-    header = ("data", "network", "seeds", "accuracy %", "weighted F1 %", "mean F1 %", "ECE %", "ensemble: F1, ECE %")
+    header = (
+        "data",
+        "network",
+        "seeds",
+        "accuracy %",
+        "weighted F1 %",
+        "mean F1 %",
+        "ECE %",
+        "ensemble: F1, ECE %",
+        "minutes",
+    )
     return table(header, rows)
 
 
@@ -203,7 +214,41 @@ def hardware(_: Path) -> str:
     return table((*header, "RTL", "ambiguous"), rows)
 
 
-TABLES = {"zoo": zoo, "sizes": sizes, "hardware": hardware, "thesis": thesis, "delta": delta, "flips": flips}
+def networks(runs: Path) -> str:
+    """The other networks, on HAPT."""
+    rows = []
+    for recipe in sorted((HERE.parent / "networks").glob("*.toml")):
+        found = load(runs, recipe.stem)
+        if found:
+            cost = found[0]["cost"]
+            nonzero = sum(layer["nonzero"] for layer in cost["layers"]) / sum(
+                layer["weights"] for layer in cost["layers"]
+            )
+            rows.append(
+                [
+                    recipe.stem,
+                    percent(found, "test", "classification", "accuracy"),
+                    percent(found, "test", "classification", "weighted_f1"),
+                    f"{cost['parameters']:,}",
+                    f"{100 * (1 - nonzero):.1f}",
+                    f"{cost['bytes']:,}",
+                    f"{cost['macs'] / 1e6:.2f}",
+                    f"{found[0]['seconds'] / 60:.1f}",
+                ]
+            )
+    header = ("recipe", "accuracy %", "weighted F1 %", "parameters", "zero weights %", "bytes", "MMAC", "minutes")
+    return table(header, rows)
+
+
+TABLES = {
+    "zoo": zoo,
+    "sizes": sizes,
+    "hardware": hardware,
+    "networks": networks,
+    "thesis": thesis,
+    "delta": delta,
+    "flips": flips,
+}
 
 
 def fill(text: str, name: str, content: str) -> str:
