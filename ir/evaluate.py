@@ -94,10 +94,20 @@ def _conv(op: Conv, x: IntArray, x_type: Type) -> IntArray:
     return out
 
 
+_FEW_LEVELS = 15
+"""Up to so many, comparing all values with a level at a time is faster than a binary search channel by channel."""
+
+
 def _threshold(op: Threshold, x: IntArray) -> IntArray:
     count = np.zeros_like(x)
-    for n in range(op.levels):
-        count += x >= op.thresholds[:, n]
+    if op.levels <= _FEW_LEVELS:
+        for n in range(op.levels):
+            count += x >= op.thresholds[:, n]
+    elif len(op.thresholds) == 1:
+        count = np.searchsorted(op.thresholds[0], x, side="right")
+    else:
+        for c, ascending in enumerate(op.thresholds):
+            count[..., c] = np.searchsorted(ascending, x[..., c], side="right")
     level = np.where(op.descending, op.levels - count, count)
     return 2 * level - 1 if op.bipolar else op.base + level
 

@@ -100,8 +100,6 @@ def convolution(
     kernel: int,
     bits: Bits,
     *,
-    stride: int = 1,
-    dilation: int = 1,
     groups: int = 1,
     bias: bool = False,
     xnor: bool = False,
@@ -114,12 +112,12 @@ def convolution(
     layer: type[nn.Module]
     if two_d:
         layer = nn.Conv2d if bits.weights == FLOAT else QuantConv2d
-        shape: dict[str, Any] = {"kernel_size": (kernel, 1), "stride": (stride, 1), "dilation": (dilation, 1)}
+        size: Any = (kernel, 1)
     else:
         layer = nn.Conv1d if bits.weights == FLOAT else QuantConv1d
-        shape = {"kernel_size": kernel, "stride": stride, "dilation": dilation}
+        size = kernel
     options = {} if bits.weights == FLOAT else _weight_options(bits.weights, xnor, 1.0)
-    made = layer(channels, out, **shape, groups=groups, bias=bias, **options)
+    made = layer(channels, out, size, groups=groups, bias=bias, **options)
     return named(_exportable(made, bits.weights), name)
 
 
@@ -141,19 +139,20 @@ def dense(
 
 
 class _ClippedSign(torch.autograd.Function):
-    """sign(x), sign(0) = +1, whose gradient passes where |x| <= 1."""
+    """sign(x + noise), sign(0) = +1, whose gradient passes to x where |x| <= 1."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, noise: Tensor | float) -> Tensor:
         ctx.save_for_backward(x)
-        return torch.copysign(x.new_ones(()), x + 0.0)  # which turns -0.0 into 0.0
+        return torch.copysign(x.new_ones(()), x + noise)  # a noise of 0.0 turns -0.0 into 0.0
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (gradient,) = gradients
         (x,) = ctx.saved_tensors
         limit = 1 + 2.0**-23  # hardtanh passes nothing at its limits: 1 has to lie inside
         passed: Tensor = torch.ops.aten.hardtanh_backward(gradient, x, -limit, limit)
-        return passed
+        return passed, None
 
 
 class BinarySign(QuantIdentity):
@@ -170,9 +169,8 @@ class BinarySign(QuantIdentity):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return super().forward(x)
-        if self.stochastic:
-            x = x + 2 * torch.rand_like(x) - 1
-        signs: Tensor = _ClippedSign.apply(x)
+        noise = 2 * torch.rand_like(x) - 1 if self.stochastic else 0.0
+        signs: Tensor = _ClippedSign.apply(x, noise)
         return signs
 
 
@@ -219,8 +217,6 @@ def block(
     style: Style = Style(),
     *,
     pool: int = 1,
-    stride: int = 1,
-    dilation: int = 1,
     groups: int = 1,
     two_d: bool = False,
 ) -> list[nn.Module]:
@@ -232,8 +228,6 @@ def block(
             out,
             kernel,
             bits,
-            stride=stride,
-            dilation=dilation,
             groups=groups,
             bias=not style.norm,
             xnor=style.xnor,

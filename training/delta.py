@@ -25,6 +25,7 @@ from brevitas.quant_tensor import IntQuantTensor
 from torch import Tensor, nn
 
 from bhc.diagnostics import fail
+from bhc.training.metrics.sparsity import fitting
 from bhc.training.quantizers import LsqUnsignedAct
 
 Quantization: TypeAlias = Literal["fixed", "lsq", "sign"]
@@ -400,19 +401,11 @@ class _Tally:
         )
 
 
-class _BeyondTime(Exception):  # noqa: N818
-    """The forward has reached the first layer that has no time axis."""
-
-
 def _layer_name(model: nn.Module, path: str) -> str:
     """The layer_name of the module at `path`, else the path; for an inserted layer, of the module before it."""
     place = path.removesuffix(f".{_CHILD}")
     name = getattr(model.get_submodule(place), "layer_name", place)
     return str(name)
-
-
-def _leave(module: nn.Module, inputs: Any) -> None:
-    raise _BeyondTime
 
 
 @torch.no_grad()
@@ -422,9 +415,9 @@ def _measure(
     inputs: Iterable[tuple[Tensor, ...]],
     axis: int,
     frames: int | None,
-    leave: Sequence[nn.Module] = (),
+    fitted: Sequence[nn.Linear] = (),
 ) -> list[LayerSparsity]:
-    """What `modules` put out for `inputs`; a forward ends before any module of `leave`."""
+    """What `modules` put out for `inputs`; dense layers of `fitted` get zeros where their inputs do not fit."""
     tallies = {name: _Tally() for name in modules}
 
     def recorder(tally: _Tally) -> Callable[[nn.Module, Any, Tensor | IntQuantTensor], None]:
@@ -447,14 +440,11 @@ def _measure(
         hooks.callback(restore)
         for name, module in modules.items():
             hooks.callback(module.register_forward_hook(recorder(tallies[name])).remove)
-        for module in leave:
-            hooks.callback(module.register_forward_pre_hook(_leave).remove)
+        for layer in fitted:
+            hooks.callback(layer.register_forward_pre_hook(fitting).remove)
         model.eval()
         for arguments in inputs:
-            try:
-                model(*arguments)
-            except _BeyondTime:
-                continue
+            model(*arguments)
     return [tally.result(_layer_name(model, path)) for path, tally in tallies.items() if tally.deltas]
 
 
@@ -491,13 +481,13 @@ def temporal_sparsity(
 ) -> list[LayerSparsity]:
     """Sparsity of each layer of a net for windows when it runs on continuous recordings, (C, T) each, T long.
 
-    This is what streaming hardware sees: no window overlaps another, and a recording has one first step. The net runs
-    up to its first Flatten or dense layer, whose size only fits a window. A layer behind a pool or stride has fewer
+    This is what streaming hardware sees: no window overlaps another, and a recording has one first step. A dense
+    layer, made for one window, is given zeros where the length does not fit. A layer behind a pool or stride has fewer
     steps; its deltas are those between its own steps. For binary activations 1 - unchanged is the rate of flips.
 
     at: which modules' outputs; by default all activations and quantizers, that of the input included. axis: where time
     is in those. A tensor (N, C, T) also serves as `recordings`.
     """
-    leave = [module for module in model.modules() if isinstance(module, nn.Linear | nn.Flatten)]
+    dense = [module for module in model.modules() if isinstance(module, nn.Linear)]
     modules = select(model, at)
-    return _measure(model, modules, ((recording[None],) for recording in recordings), axis, None, leave)
+    return _measure(model, modules, ((recording[None],) for recording in recordings), axis, None, dense)

@@ -1,4 +1,7 @@
-"""One training loop and its seed: Adam, cosine schedule, no weight decay."""
+"""A training loop short enough to read, with its seed: Adam, cosine schedule, no weight decay.
+
+For the example networks, which have scripts of their own. What recipes describe is trained by Lightning: task.py.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import TypeAlias

@@ -19,10 +19,6 @@ class Bits:
     weights: WeightBits = FLOAT
     activations: int = FLOAT
 
-    @property
-    def is_float(self) -> bool:
-        return self.weights == FLOAT and self.activations == FLOAT
-
 
 @dataclass(frozen=True, slots=True)
 class Precision:

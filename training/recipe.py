@@ -191,7 +191,7 @@ class TransferOptions:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A whole recipe. name: the file's, without its suffix; path: where names of other recipes are relative to."""
+    """A whole recipe. Names of other recipes in it are paths, relative to its file."""
 
     data: DataOptions
     model: ModelOptions
@@ -291,6 +291,7 @@ def _check(recipe: Recipe, path: Path) -> None:
         wrong["teacher.temperature"] = (teacher.temperature, teacher.temperature > 0)
         wrong["teacher.alpha"] = (teacher.alpha, 0 <= teacher.alpha <= 1)
         wrong["teacher.recipes"] = (list(teacher.recipes), bool(teacher.recipes))
+        wrong["teacher.seeds"] = (list(teacher.seeds), bool(teacher.seeds))
         wrong["teacher.generations"] = (teacher.generations, teacher.generations >= 1)
     if recipe.pruning:
         p = recipe.pruning

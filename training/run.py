@@ -14,7 +14,7 @@ import logging
 import signal
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
 from inspect import signature
@@ -36,12 +36,12 @@ from bhc.training.data.recordings import DataSet
 from bhc.training.delta import TemporalDelta, insert, temporal_sparsity
 from bhc.training.export import export
 from bhc.training.loop import infer
-from bhc.training.methods.attributes import nearest_attributes
+from bhc.training.methods.attributes import attribute_scores, nearest_attributes
 from bhc.training.methods.binarization import stages, transfer_weights
 from bhc.training.methods.distillation import Ensemble
 from bhc.training.methods.transfer import adapt, freeze
 from bhc.training.metrics import calibration, classification, cost, plots
-from bhc.training.metrics.sparsity import flip_rates
+from bhc.training.metrics.sparsity import activation_sparsity, flip_rates
 from bhc.training.models.dccnn import DivideAndConquer
 from bhc.training.precision import FLOAT, Bits, Precision
 from bhc.training.recipe import Recipe, changes, read, with_seed
@@ -69,7 +69,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Data:
-    """A recipe's windows as tensors' owner, and the data set they come from."""
+    """A recipe's windows, and the data set they come from."""
 
     dataset: DataSet
     parts: windows.Parts
@@ -131,13 +131,16 @@ def build(recipe: Recipe, data: Data, precision: Precision | None = None) -> nn.
             f"[model] {recipe.model.name}: {str(error).removeprefix('build() ')}",
             hint="docs/training.md lists the options",
         ) from error
-    _check_names(recipe, [layer.name for layer in named_layers(model)])
+    layers = named_layers(model)
+    # Behind a dense layer there is no time.
+    timed = [layer.name for layer in layers if layer.activation and not isinstance(layer.weights, nn.Linear)]
+    _check_names(recipe, [layer.name for layer in layers], timed)
     if recipe.delta:
         delta = recipe.delta
+        behind = {name for name in timed if any(fnmatchcase(name, pattern) for pattern in delta.after)}
 
         def chosen_activation(name: str, module: nn.Module) -> bool:
-            layer = getattr(module, "layer_name", "")
-            return _is_activation(name, module) and any(fnmatchcase(layer, pattern) for pattern in delta.after)
+            return _is_activation(name, module) and getattr(module, "layer_name", "") in behind
 
         def make() -> TemporalDelta:
             return TemporalDelta(
@@ -167,17 +170,18 @@ def _check_options(recipe: Recipe, builder: models.Build) -> None:
             raise fail("BHC710", message, hint=f"it is one of {', '.join(map(repr, choices))}")
 
 
-def _check_names(recipe: Recipe, layers: Sequence[str]) -> None:
-    """Raises BhcError (BHC710) if the recipe means a layer that the network has not."""
-    named = {
-        "precision.layers": list(recipe.precision.layers),
-        "precision.stages": [name for stage in recipe.precision.stages for name in stage],
-        "delta.after": recipe.delta.after if recipe.delta else (),
+def _check_names(recipe: Recipe, layers: Sequence[str], timed: Sequence[str]) -> None:
+    """Raises BhcError (BHC710) if the recipe means a layer that the network has not. timed: those with a time axis."""
+    named: dict[str, tuple[Iterable[str], Sequence[str]]] = {
+        "precision.layers": (recipe.precision.layers, layers),
+        "precision.stages": ([name for stage in recipe.precision.stages for name in stage], layers),
+        "delta.after": (recipe.delta.after if recipe.delta else (), timed),
     }
-    for key, patterns in named.items():
+    for key, (patterns, known) in named.items():
         for pattern in patterns:
-            if not any(fnmatchcase(layer, pattern) for layer in layers):
-                raise fail("BHC710", f"{key}: no layer is called {pattern!r}", hint=f"there are {', '.join(layers)}")
+            if not any(fnmatchcase(layer, pattern) for layer in known):
+                what = "layer with a time axis" if key == "delta.after" and pattern in layers else "layer"
+                raise fail("BHC710", f"{key}: no {what} is called {pattern!r}", hint=f"there are {', '.join(known)}")
 
 
 def phases(recipe: Recipe) -> list[Phase]:
@@ -244,23 +248,25 @@ def train(path: Path, seed: int, context: Context) -> Trained:
         model = build(recipe, data)
         model.load_state_dict(torch.load(folder / "model.pt", weights_only=True))
         return Trained(folder, recipe, data, model.eval())
-    start = time.monotonic()
     # A fresh start is of this recipe alone: its teachers stay as they are.
     around = replace(context, fresh=False, epochs=None, learners=(*context.learners, path.resolve()))
     teacher = _teachers(recipe, data, path, around)
     models_by_phase: dict[str, nn.Module] = {}
+    seconds = 0.0  # without other recipes' trainings
     for phase in phases(recipe):
         torch.manual_seed(seed)
         model = build(recipe, data, phase.precision)
         _initialize(model, recipe, data, path, phase, models_by_phase, teacher, around)
         taught_by = Ensemble([models_by_phase[phase.teacher]], recipe.training.head) if phase.teacher else teacher
         log = _prefixed(context.log, f"{path.stem} seed {seed} {phase.name}: ")
+        start = time.monotonic()
         _train_phase(model, recipe, data, phase, taught_by, folder, replace(context, log=log))
+        seconds += time.monotonic() - start
         models_by_phase[phase.name] = model
     model = models_by_phase[phases(recipe)[-1].name]
     born = [models_by_phase[p.name] for p in phases(recipe) if p.name.startswith("generation")]
     result = Trained(folder, recipe, data, model.eval())
-    _finish(result, path, time.monotonic() - start, born)
+    _finish(result, path, seconds, born)
     return result
 
 
@@ -338,7 +344,8 @@ def _initialize(
         transfer_weights(done[phase.start], model)
     elif recipe.transfer:
         source = train(path.parent / recipe.transfer.recipe, recipe.transfer.seed, context)
-        adapt(source.model, model, source.data.parts.channels, data.parts.channels)
+        taken = adapt(source.model, model, source.data.parts.channels, data.parts.channels)
+        context.log(f"{path.stem}: takes {', '.join(taken.copied) or 'no layer'} from {recipe.transfer.recipe}")
     elif recipe.teacher and recipe.teacher.initialize and isinstance(teacher, Ensemble):
         try:
             transfer_weights(teacher.models[0], model)
@@ -485,11 +492,14 @@ def _finish(run: Trained, path: Path, seconds: float, generations: list[nn.Modul
         ensemble = Ensemble(generations, recipe.training.head)
         results["generations"] = [evaluate(run, infer(m, test), "test")["classification"] for m in generations]
         results["ensemble"] = evaluate(run, infer(ensemble, test), "test")
+    if len(parts.validation.y) and recipe.training.head == "classes":
+        results["calibrated"] = _calibrated(run, outputs)
     results["cost"] = asdict(cost.cost(run.model, test[:1]))
+    results["activations"] = [asdict(row) for row in activation_sparsity(run.model, test.split(256))]
     results |= _on_recordings(run)
     write_exports(run)
     save_text(folder / "results.json", json.dumps(results, indent=1) + "\n")
-    _plots(run, outputs)
+    _plots(run, outputs, results)
     _save_state(folder / "model.pt", run.model.state_dict())
 
 
@@ -498,7 +508,7 @@ def write_exports(run: Trained) -> None:
     recipe, parts = run.recipe, run.data.parts
     test = torch.from_numpy(parts.test.x)
     outputs = {"outputs": infer(run.model, test).numpy()}
-    if not exportable(recipe):
+    if not exportable(run):
         pass
     elif isinstance(run.model, DivideAndConquer):
         for name, network in run.model.stages.items():
@@ -515,15 +525,19 @@ def write_exports(run: Trained) -> None:
 
 
 def _on_recordings(run: Trained) -> dict[str, Any]:
-    """What changes from one time step to the next on the test subjects' whole recordings."""
+    """What changes from one time step to the next on the test subjects' whole recordings.
+
+    Without those shorter than a window, such as scraps between two gaps.
+    """
     recordings = [
         torch.from_numpy(recording.x.T.copy())
         for recording in windows.continuous(run.data.dataset, run.data.parts, "test")
+        if len(recording.x) >= run.data.shape[1]
     ]
     rows = temporal_sparsity(run.model, recordings, TemporalDelta if run.recipe.delta else _is_activation)
     found: dict[str, Any] = {"temporal": [asdict(row) for row in rows]}
     precision = run.recipe.precision.resolve()
-    if any(bits.activations == 1 for bits in (precision.default, *precision.layers.values())):
+    if any(layer.activation and precision.of(layer.name).activations == 1 for layer in named_layers(run.model)):
         found["flips"] = [asdict(row) for row in flip_rates(run.model, recordings)]
     return found
 
@@ -533,14 +547,23 @@ def _is_activation(_: str, module: nn.Module) -> bool:
     return hasattr(module, "layer_name") and not hasattr(module, "weight")
 
 
-def exportable(recipe: Recipe) -> bool:
+def exportable(run: Trained) -> bool:
     """Whether the network can become hardware: every layer is quantized, and no delta has a threshold."""
-    precision, delta = recipe.precision.resolve(), recipe.delta
+    precision, delta = run.recipe.precision.resolve(), run.recipe.delta
     if delta and (delta.threshold >= 1 or delta.train_threshold):
         return False  # the node TemporalDelta, which bhc does not compile
+    bits = [(layer, precision.of(layer.name)) for layer in named_layers(run.model)]
     return precision.input != FLOAT and not any(
-        FLOAT in {bits.weights, bits.activations} for bits in (precision.default, *precision.layers.values())
+        b.weights == FLOAT or (layer.activation and b.activations == FLOAT) for layer, b in bits
     )
+
+
+def _calibrated(run: Trained, outputs: Tensor) -> dict[str, Any]:
+    """Calibration of the test outputs at the temperature that suits the validation windows best."""
+    validation, test = run.data.parts.validation, run.data.parts.test
+    found = infer(run.model, torch.from_numpy(validation.x))
+    temperature = calibration.optimal_temperature(found, torch.from_numpy(validation.y))
+    return asdict(calibration.calibrate(outputs, torch.from_numpy(test.y), temperature))
 
 
 def evaluate(run: Trained, outputs: Tensor, part: str) -> dict[str, Any]:
@@ -551,10 +574,14 @@ def evaluate(run: Trained, outputs: Tensor, part: str) -> dict[str, Any]:
     found: dict[str, Any] = {"classification": asdict(classification.classify(predicted, y, run.data.parts.classes))}
     if run.recipe.training.head == "classes":
         found["calibration"] = asdict(calibration.calibrate(outputs, y))
+    else:
+        assert windows_.attributes is not None
+        scores = attribute_scores(outputs.sigmoid(), torch.from_numpy(windows_.attributes))
+        found["attributes"] = {"names": list(run.data.parts.attributes)} | asdict(scores)
     return found
 
 
-def _plots(run: Trained, outputs: Tensor) -> None:
+def _plots(run: Trained, outputs: Tensor, results: Mapping[str, Any]) -> None:
     folder, y = run.folder, torch.from_numpy(run.data.parts.test.y)
     found = classification.classify(_labels(outputs, run.recipe, run.data), y, run.data.parts.classes)
     plots.confusion(found, folder / "confusion.svg")
@@ -562,3 +589,9 @@ def _plots(run: Trained, outputs: Tensor) -> None:
         plots.reliability(calibration.calibrate(outputs, y), folder / "reliability.svg")
     curves = [json.loads(f.read_text()) for f in sorted((folder / "phases").glob("*.json"))]
     plots.curves([point for curve in curves for point in curve], folder / "loss.svg")
+    if "flips" in results:
+        rates = {row["layer"]: row["rate"] for row in results["flips"]}
+        plots.layers(rates, folder / "flips.svg", "activations that flip from one time step to the next")
+    else:
+        unchanged = {row["name"]: row["unchanged"] for row in results["temporal"]}
+        plots.layers(unchanged, folder / "temporal.svg", "activations that do not change in a time step")

@@ -52,7 +52,7 @@ class Epoch(IterableDataset[tuple[Tensor, Tensor]]):
 
 
 class Task(lightning.LightningModule):
-    """Trains `model` on `examples` as the recipe says; `teachers` (their ensemble) may be None."""
+    """Trains `model` on `examples` as the recipe says; with or without a teacher (an ensemble)."""
 
     def __init__(self, model: nn.Module, examples: Examples, recipe: Recipe, teacher: nn.Module | None) -> None:
         super().__init__()

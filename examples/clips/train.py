@@ -1,10 +1,10 @@
 """Trains the two-stream network on a folder of clips, with temporal delta layers, and reports how sparse they are.
 
-    python examples/clips/train.py --clips UCF-101 [--flow FLOW] [--delta fixed|lsq] [--epochs N] [--width N]
+    python examples/clips/train.py --clips UCF-101 [--flow FLOW] [--delta fixed|lsq] [--weights FILE] [--epochs N]
 
 Each stream learns by itself; their softmax scores are averaged. Without --flow the temporal stream sees differences of
-frames. docs/data.md says how clips lie in the folder. ResNet-50 streams on UCF101 need a GPU; --width and --size make
-small ones.
+frames. docs/data.md says how clips lie in the folder. --weights starts both streams from a state dict of torchvision's
+resnet50, saved by torch.save. ResNet-50 streams on UCF101 need a GPU; --width and --size make small ones.
 """
 
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from bhc.training.data.clips import Clips, find
 from bhc.training.delta import TemporalDelta, penalty, sparsity
-from bhc.training.models.twostream import TwoStream, build, stream_scores
+from bhc.training.models.twostream import TwoStream, build, load_weights, stream_scores
 
 
 class Streams(lightning.LightningModule):
@@ -57,6 +57,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--fold", type=int, default=1)
     parser.add_argument("--delta", choices=("none", "fixed", "lsq"), default="lsq")
     parser.add_argument("--l1", type=float, default=0.01, help="weight of the penalty on deltas")
+    parser.add_argument("--weights", type=Path, help="what both streams start from")
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--size", type=int, default=224, help="of frames, in pixels")
     parser.add_argument("--length", type=int, default=25, help="frames of a clip")
@@ -76,6 +77,10 @@ def main(arguments: list[str] | None = None) -> None:
     channels = train[0][1].shape[1]
     delta = None if options.delta == "none" else lambda: TemporalDelta(options.delta)
     net = build(len(found.classes), flow=channels // 2, width=options.width, delta=delta)
+    if options.weights is not None:
+        weights = torch.load(options.weights, weights_only=True)
+        for stream in (net.spatial, net.temporal):
+            load_weights(stream, weights)
     trainer = lightning.Trainer(max_epochs=options.epochs, logger=False, enable_checkpointing=False)
     trainer.fit(Streams(net, options.rate, options.l1), DataLoader(train, options.batch, shuffle=True))
     batches = DataLoader(test, options.batch)

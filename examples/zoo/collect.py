@@ -171,7 +171,7 @@ def delta(runs: Path) -> str:
 def flips(runs: Path) -> str:
     rows = []
     for key, title in SETS.items():
-        for form in ("binary", "binary_flips"):
+        for form in ("binary", "bornagain", "binary_flips"):
             found = load(runs, f"{key}_{form}")
             if found:
                 layers = {row["layer"]: row["rate"] for row in found[0]["flips"]}
@@ -254,8 +254,10 @@ TABLES = {
 def fill(text: str, name: str, content: str) -> str:
     """Puts a table between its marks."""
     begin, end = f"<!-- table {name} -->\n", f"<!-- end {name} -->"
-    before, _, rest = text.partition(begin)
-    _, _, after = rest.partition(end)
+    before, found, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise ValueError(f"{DOCUMENT}: no marks of a table {name}")
     return f"{before}{begin}\n{content}\n\n{end}{after}"
 
 

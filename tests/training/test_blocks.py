@@ -102,6 +102,10 @@ def test_stochastic_sign() -> None:
     x = torch.tensor([-2.0, -0.5, 0.0, 0.5, 2.0]).repeat(4000, 1)
     positive = (layer(x) > 0).float().mean(0)
     torch.testing.assert_close(positive, torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0]), atol=0.03, rtol=0)
+    x.requires_grad_()
+    layer(x).sum().backward()
+    assert x.grad is not None
+    assert torch.equal(x.grad, (x.abs() <= 1).float())  # whatever was drawn
     assert torch.equal(layer.eval()(x), torch.where(x >= 0, 1.0, -1.0))
 
 

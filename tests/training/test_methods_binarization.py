@@ -4,8 +4,7 @@ from torch import Tensor, nn
 
 from bhc.diagnostics import BhcError
 from bhc.training.blocks import Style, activation, block, convolution, dense, dense_block
-from bhc.training.methods.binarization import FlipPenalty, reestimate_batchnorm, stages, transfer_weights
-from bhc.training.methods.transfer import freeze
+from bhc.training.methods.binarization import FlipPenalty, stages, transfer_weights
 from bhc.training.precision import Bits, Precision
 
 FLOAT, BINARY = Bits(), Bits(1, 1)
@@ -113,38 +112,6 @@ def test_transfer_between_different_networks_is_an_error() -> None:
         transfer_weights(small, net())
     with pytest.raises(ValueError, match="no layer 'conv2'"):
         transfer_weights(nn.Sequential(*block("conv1", 3, 8, 5, FLOAT)), net())
-
-
-def test_reestimated_statistics_are_those_of_the_data() -> None:
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(3), activation("conv1", 1), nn.BatchNorm1d(3))
-    first, second = (m for m in model if isinstance(m, nn.BatchNorm1d))
-    used(model).train()
-    model[2].eval()
-    data = 5 + 2 * torch.randn(4000, 3, 6)
-    reestimate_batchnorm(model, [data])
-    torch.testing.assert_close(first.running_mean, data.mean((0, 2)))
-    torch.testing.assert_close(first.running_var, data.var((0, 2)))
-    exact = first.running_var
-    reestimate_batchnorm(model, data.split(500))
-    torch.testing.assert_close(first.running_mean, data.mean((0, 2)))
-    torch.testing.assert_close(first.running_var, exact, rtol=0.01, atol=0)
-    signs = model[2](nn.functional.batch_norm(data, None, None, training=True))
-    torch.testing.assert_close(second.running_mean, signs.mean((0, 2)), rtol=0, atol=0.01)
-    assert [m.training for m in model] == [True, True, False, True]
-    assert first.momentum == 0.1
-    with pytest.raises(ValueError, match="no batches"):
-        reestimate_batchnorm(model, [])
-
-
-def test_frozen_statistics_are_not_reestimated() -> None:
-    model = net()
-    used(model)
-    freeze(model, ["conv1"])
-    before = [model.get_buffer(f"{i}.running_mean").clone() for i in (1, 4)]
-    reestimate_batchnorm(model, [torch.randn(16, 3, 16)])
-    assert torch.equal(model.get_buffer("1.running_mean"), before[0])
-    assert not torch.equal(model.get_buffer("4.running_mean"), before[1])
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 10), (2, 3, 10, 4)])

@@ -21,9 +21,6 @@ PLOTS: dict[str, Callable[[Path], None]] = {
         [{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.0, "flips": 0.3}, {"epoch": 1, "loss": 0.5}], path
     ),
     "layers": lambda path: plots.layers({"conv1": 0.25, "conv1.pool": 0.0}, path, "flip rate"),
-    "sizes": lambda path: plots.sizes(
-        [plots.SizePoint("float", 100_000, 0.95), plots.SizePoint("binary", 5_000, 0.93, emphasized=True)], path
-    ),
 }
 
 

@@ -96,6 +96,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
         x, labels = waves(20 + subject)
         y = np.array([list(FREQUENCIES).index(label) for label in labels], np.int16)
         recordings.append(Recording(f"s{subject}", f"s{subject}", x.astype(np.float32), y, table[y]))
+    scrap = np.zeros(3, np.int16)  # shorter than a kernel
+    recordings.append(Recording("s6.2", "s6", np.zeros((3, 3), np.float32), scrap, table[scrap]))
     dataset = DataSet(
         name="parts",
         rate=RATE,
@@ -104,7 +106,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
         window=32,
         hop=16,
         recordings=tuple(recordings),
-        splits={"default": Split(test=("s6",))},
+        splits={"default": Split(test=("s6*",))},
         citation="",
         attributes=("calm", "lively", "hasty", "gentle"),
     )
@@ -170,12 +172,21 @@ def test_from_csv_to_a_compiled_network(
     ]
     folder = Path("runs/binary/seed1")
     names = {path.name for path in folder.iterdir()}
-    plots = {"confusion.svg", "reliability.svg", "loss.svg"}
+    plots = {"confusion.svg", "reliability.svg", "loss.svg", "flips.svg"}
     assert names == {"recipe.json", "results.json", "model.pt", "model.onnx", "test.npz", "phases"} | plots
 
     results = json.loads((folder / "results.json").read_text())
     about = {"recipe", "seed", "data", "seconds", "torch"}
-    assert results.keys() == about | {"test", "validation", "cost", "temporal", "flips", "export"}
+    assert results.keys() == about | {
+        "test",
+        "validation",
+        "calibrated",
+        "cost",
+        "activations",
+        "temporal",
+        "flips",
+        "export",
+    }
     assert (results["recipe"], results["seed"]) == ("binary", 1)
     assert results["data"] == {
         "set": "waves",
@@ -189,6 +200,9 @@ def test_from_csv_to_a_compiled_network(
         assert scores["accuracy"] == np.trace(scores["confusion"]) / 45
         assert 0.8 < scores["weighted_f1"] <= 1
         assert 0 <= calibration["ece"] < 0.5
+    assert results["calibrated"]["temperature"] > 0
+    assert [row["layer"] for row in results["activations"]] == ["conv1", "conv2"]
+    assert [row["elements"] for row in results["activations"]] == [45 * 8 * 28, 45 * 8 * 10]
     cost = results["cost"]
     assert [layer["name"] for layer in cost["layers"]] == ["conv1", "conv2", "head"]
     assert [layer["weight_bits"] for layer in cost["layers"]] == [1, 1, 1]
@@ -329,6 +343,7 @@ def test_float(fit: Fit) -> None:
     assert "flips" not in result
     assert not (Path(result["folder"]) / "model.onnx").exists()
     assert result["cost"]["float_macs"] == result["cost"]["macs"]
+    assert (Path(result["folder"]) / "temporal.svg").exists()
 
 
 def test_born_again(fit: Fit) -> None:
@@ -413,6 +428,20 @@ def test_temporal_delta_in_hardware(fit: Fit) -> None:
     assert "export" not in fit(FOUR_BITS + DELTA + "threshold = 2.0", "delta")
     with pytest.raises(BhcError, match=r"BHC710\] delta.after: no layer is called 'cnv\*'"):
         fit(FLOAT + DELTA.replace("conv", "cnv"), "wrong")
+    with pytest.raises(
+        BhcError, match=r"delta.after: no layer with a time axis is called 'head'\n  hint: .* conv1, conv2"
+    ):
+        fit(FLOAT + DELTA.replace("conv*", "head"), "wrong")
+
+
+def test_every_layer_named(fit: Fit) -> None:
+    """A network whose layers are all quantized is exported, whatever the layers that it has not got would be."""
+    layers = (
+        "conv1 = { weights = 1, activations = 1 }\nconv2 = { weights = 4, activations = 4 }\nhead = { weights = 8 }"
+    )
+    result = fit(f"{FLOAT}[precision.layers]\n{layers}", "named")
+    assert result["export"]["model"]["windows"] == 45
+    assert result["flips"][0]["layer"] == "conv1"
 
 
 def test_activation_l1(fit: Fit) -> None:
@@ -427,7 +456,11 @@ def test_attributes(fit: Fit) -> None:
     text = 'base = "binary.toml"\n[data]\nset = "parts"\n[training]\nhead = "attributes"\nepochs = 6'
     result = fit(text, "attributes")
     assert result["cost"]["layers"][-1]["output_shape"] == [4]
-    assert result["test"].keys() == {"classification"}
+    assert result["test"].keys() == {"classification", "attributes"}
+    scores = result["test"]["attributes"]
+    assert scores["names"] == ["calm", "lively", "hasty", "gentle"]
+    assert scores["mean_accuracy"] == pytest.approx(np.mean(scores["accuracy"]))
+    assert 0.6 < scores["mean_accuracy"] <= 1
     assert result["test"]["classification"]["accuracy"] > 0.6
     assert "validation" not in result
     assert result["export"]["model"]["windows"] == 45

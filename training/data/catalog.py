@@ -93,7 +93,7 @@ SETS = {
         "read_omocap",
     ),
     "pamap2": Entry(
-        "PAMAP2: three inertial units and heart rate",
+        "PAMAP2: three inertial units",
         "https://archive.ics.uci.edu/dataset/231",
         "Reiss, Stricker, ISWC 2012",
         "see its origin",

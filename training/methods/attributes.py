@@ -14,12 +14,9 @@ from torch.nn import functional
 from torchmetrics.functional.classification import multilabel_accuracy, multilabel_f1_score
 
 
-def attribute_loss(logits: Tensor, targets: Tensor, positive_weight: Tensor | None = None) -> Tensor:
-    """Binary cross entropy, mean over windows and attributes. logits, targets (0 or 1): (N, attributes).
-
-    positive_weight: factor of each attribute's positive examples, (attributes,); for rare ones.
-    """
-    return functional.binary_cross_entropy_with_logits(logits, targets.to(logits.dtype), pos_weight=positive_weight)
+def attribute_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Binary cross entropy, mean over windows and attributes. logits, targets (0 or 1): (N, attributes)."""
+    return functional.binary_cross_entropy_with_logits(logits, targets.to(logits.dtype))
 
 
 def nearest_attributes(
@@ -49,10 +46,10 @@ def nearest_attributes(
 
 @dataclass(frozen=True, slots=True)
 class AttributeScores:
-    """Accuracy and F1 of each attribute, (attributes,), F1 that of its presence, and their means over attributes."""
+    """Accuracy and F1 of each attribute, in their order, F1 that of its presence, and their means over attributes."""
 
-    accuracy: Tensor
-    f1: Tensor
+    accuracy: tuple[float, ...]
+    f1: tuple[float, ...]
     mean_accuracy: float
     mean_f1: float
 
@@ -62,4 +59,4 @@ def attribute_scores(scores: Tensor, targets: Tensor, threshold: float = 0.5) ->
     count, integers = scores.shape[1], targets.long()
     accuracy = multilabel_accuracy(scores, integers, count, threshold, average="none")
     f1 = multilabel_f1_score(scores, integers, count, threshold, average="none")
-    return AttributeScores(accuracy, f1, accuracy.mean().item(), f1.mean().item())
+    return AttributeScores(tuple(accuracy.tolist()), tuple(f1.tolist()), accuracy.mean().item(), f1.mean().item())

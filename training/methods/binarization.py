@@ -1,4 +1,4 @@
-"""Binarization in stages, BatchNorm statistics after it, and a penalty on flips of binary activations in time."""
+"""Binarization in stages, and a penalty on flips of binary activations in time."""
 
 from collections.abc import Callable, Collection, Iterable
 from contextlib import ExitStack
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from bhc.diagnostics import fail
-from bhc.training.methods.transfer import NORMS, activation_bits, copy_layer, layers
+from bhc.training.methods.transfer import activation_bits, copy_layer, layers
 
 
 def stages(groups: Iterable[str | Collection[str]]) -> tuple[frozenset[str], ...]:
@@ -39,39 +39,6 @@ def transfer_weights(source: nn.Module, target: nn.Module) -> None:
         if shapes[0] != shapes[1]:
             raise ValueError(f"layer {name!r}: {tuple(shapes[0])} in the source, {tuple(shapes[1])} in the target")
         copy_layer(old[name], layer)
-
-
-@torch.no_grad()
-def reestimate_batchnorm(model: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Replaces the running statistics of all BatchNorms by their mean over `batches` of inputs, with the final weights.
-
-    The running average of training lags behind the weights; with binary activations a small shift of a threshold
-    flips many of them. All else computes as in evaluation mode; frozen BatchNorms stay as they are. For batches that
-    are random samples of one size, the mean of their (unbiased) variances estimates the variance of the data. Modes
-    are restored. Raises ValueError if there are no batches.
-
-    Wu, Johnson: "Rethinking 'Batch' in BatchNorm", arXiv:2105.07576, section 3.
-    """
-    norms = [m for m in model.modules() if isinstance(m, NORMS) and all(p.requires_grad for p in m.parameters())]
-    modes = {module: module.training for module in model.modules()}
-    momenta = [norm.momentum for norm in norms]
-    model.eval()
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the cumulative mean
-        norm.train()
-    seen = False
-    try:
-        for x in batches:
-            model(x)
-            seen = True
-    finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-        for module, training in modes.items():
-            module.training = training
-    if not seen:
-        raise ValueError("no batches to take statistics from")
 
 
 class FlipPenalty:

@@ -42,18 +42,16 @@ def attribute_distillation_loss(
     targets: Tensor,
     temperature: float,
     alpha: float,
-    positive_weight: Tensor | None = None,
 ) -> Tensor:
     """The same for independent binary attributes: logits, teacher_logits and targets (0 or 1) are (N, attributes).
 
     Mean over attributes of the divergence between two Bernoulli distributions, and of the binary cross entropy.
-    positive_weight: as in `attributes.attribute_loss`, in the cross entropy only.
     """
     student, teacher = logits / temperature, teacher_logits / temperature
     probability = teacher.sigmoid()
     soft = functional.binary_cross_entropy_with_logits(student, probability)
     entropy = functional.binary_cross_entropy_with_logits(teacher, probability)
-    hard = functional.binary_cross_entropy_with_logits(logits, targets.to(logits.dtype), pos_weight=positive_weight)
+    hard = functional.binary_cross_entropy_with_logits(logits, targets.to(logits.dtype))
     return alpha * temperature**2 * (soft - entropy) + (1 - alpha) * hard
 
 

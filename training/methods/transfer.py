@@ -14,7 +14,7 @@ from bhc.diagnostics import fail
 from bhc.training.precision import FLOAT
 
 _WEIGHTS = (nn.Conv1d, nn.Conv2d, nn.Linear)
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def layers(model: nn.Module) -> dict[str, Group]:
             if name in found:
                 raise ValueError(f"two layers are called {name!r}")
             last = None if name is None else found.setdefault(name, Group(module))
-        elif isinstance(module, NORMS):
+        elif isinstance(module, _NORMS):
             if last:
                 last.norms.append(module)
         elif name in found:
@@ -101,7 +101,7 @@ def copy_layer(old: Group, new: Group, channels: Mapping[int, int] | None = None
 
     channels: input channels of `new` -> those of `old`, to copy only them. The weights that `new` computes with may be
     larger by a factor (signs for small floats); its bias and BatchNorm statistics are scaled by that, for each output
-    channel. That fits only roughly where activations have changed: see `binarization.reestimate_batchnorm`.
+    channel. That fits only roughly where activations have changed; training moves the statistics on.
     """
     latent, effective = _latent(old.weights, new.weights), _effective(old.weights)
     weight = new.weights.get_parameter("weight")

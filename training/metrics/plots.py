@@ -1,7 +1,6 @@
 """Pictures of the measurements, each written to a file: SVG, or what its suffix says. Equal data give equal bytes."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from bhc.training.metrics.calibration import Calibration
 from bhc.training.metrics.classification import Classification
@@ -142,47 +141,6 @@ def layers(fractions: Mapping[str, float], path: Path, label: str) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.set_xlabel(label)
         _save(figure, path)
-
-
-@dataclass(frozen=True, slots=True)
-class SizePoint:
-    """A network in the picture of sizes. size: bytes; accuracy: 0 to 1; emphasized: in the accent color."""
-
-    name: str
-    size: int
-    accuracy: float
-    emphasized: bool = False
-
-
-def sizes(networks: Iterable[SizePoint], path: Path, label: str = "test accuracy") -> None:
-    """Accuracy over size, which is on a logarithmic axis; label: of the vertical axis."""
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(6.0, 4.0), layout="constrained")
-        axes: Axes = figure.subplots()
-        for network in networks:
-            color = ACCENT if network.emphasized else GRAY
-            axes.plot([network.size], [network.accuracy], "o", color=color, markersize=7, clip_on=False)
-            axes.annotate(
-                network.name, (network.size, network.accuracy), (0, 8), textcoords="offset points", ha="center",
-                color=color if network.emphasized else INK, fontsize=9,
-            )  # fmt: skip
-        axes.set_xscale("log", base=2)
-        axes.margins(0.12)
-        axes.grid(color=PALE, linewidth=0.6)
-        axes.set_axisbelow(True)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda size, _: _bytes(size)))
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-        axes.set(xlabel="parameters, in bytes", ylabel=label)
-        _save(figure, path)
-
-
-def _bytes(size: float) -> str:
-    """With a binary prefix: "1.5 KiB"."""
-    for unit in ("B", "KiB", "MiB"):
-        if size < 1024:
-            return f"{size:.3g} {unit}"
-        size /= 1024
-    return f"{size:.3g} GiB"
 
 
 def _title(figure: Figure, text: str) -> None:

@@ -102,7 +102,7 @@ def flip_rates(model: nn.Module, recordings: Iterable[Tensor], chunk: int = 2**1
         stack.enter_context(_watched(model, record))
         for module in model.modules():
             if isinstance(module, nn.Linear):
-                stack.callback(module.register_forward_pre_hook(_fitting).remove)
+                stack.callback(module.register_forward_pre_hook(fitting).remove)
             if isinstance(module, nn.MaxPool1d | nn.MaxPool2d):
                 stack.callback(module.register_forward_hook(pooled).remove)
         for recording in recordings:
@@ -112,8 +112,8 @@ def flip_rates(model: nn.Module, recordings: Iterable[Tensor], chunk: int = 2**1
     return tuple(FlipRate(name, n, flips[name], flips[name] / n) for name, n in elements.items())
 
 
-def _fitting(layer: nn.Linear, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The inputs of a dense layer, or zeros if their number is wrong."""
+def fitting(layer: nn.Linear, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Forward pre-hook: the inputs of a dense layer, or zeros if their number is wrong."""
     fits = args[0].shape[-1] == layer.in_features
     return args if fits else (layer.weight.new_zeros(len(args[0]), layer.in_features),)
 
