@@ -267,10 +267,17 @@ def copy_models(runs: Path) -> None:
     for recipe in sorted((HERE / "recipes").glob("*_*.toml")):
         seeds = sorted((runs / recipe.stem).glob("seed*"), key=lambda f: int(f.name.removeprefix("seed")))
         for seed in seeds[:1]:
-            if (seed / "model.onnx").exists():
-                shutil.copy(seed / "model.onnx", folder / f"{recipe.stem}.onnx")
-            if (seed / "results.json").exists():
-                shutil.copy(seed / "results.json", folder / f"{recipe.stem}.json")
+            if not (seed / "results.json").exists():
+                continue
+            model, metrics = folder / f"{recipe.stem}.onnx", folder / f"{recipe.stem}.json"
+            results = json.loads((seed / "results.json").read_text(encoding="utf-8"))
+            made = seed / "model.onnx"
+            if made.exists():
+                if metrics.exists() and model.exists() and model.read_bytes() == made.read_bytes():
+                    before = json.loads(metrics.read_text(encoding="utf-8"))
+                    results |= {"hardware": before["hardware"]} if "hardware" in before else {}
+                shutil.copy(made, model)
+            metrics.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> None:

@@ -35,6 +35,8 @@ class DivideAndConquer(nn.Module):
     cross entropy of these is that of `abstract` plus that of the one network whose windows they are: training them at
     once trains each on its own task. In evaluation mode the second stage sees sharpened windows. Each of `stages`
     takes raw windows and is exported by itself; the whole cannot be compiled.
+
+    The paper decides twice, for a kind and then for an activity of that kind; here the two probabilities are multiplied.
     """
 
     kind: Tensor
@@ -67,12 +69,6 @@ class DivideAndConquer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.conditional(x) + self.stages["abstract"](x).log_softmax(1)[:, self.kind]
         return logits
-
-    @torch.no_grad()
-    def predict(self, x: Tensor) -> Tensor:
-        """Activities (N,) by two decisions, as in the paper: the kind, then the best activity of that kind."""
-        kind = self.stages["abstract"](x).argmax(1)
-        return self.conditional(x).masked_fill(self.kind != kind[:, None], -math.inf).argmax(1)
 
 
 def build(
