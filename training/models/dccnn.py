@@ -36,7 +36,7 @@ class DivideAndConquer(nn.Module):
     once trains each on its own task. In evaluation mode the second stage sees sharpened windows. Each of `stages`
     takes raw windows and is exported by itself; the whole cannot be compiled.
 
-    The paper decides twice, for a kind and then for an activity of that kind; here the two probabilities are multiplied.
+    The paper decides twice, for a kind and then for an activity of that kind; here both probabilities are multiplied.
     """
 
     kind: Tensor
