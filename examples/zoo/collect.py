@@ -285,12 +285,12 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, required=True, help="folder that `bhc train --runs` wrote")
     parser.add_argument("--models", action="store_true", help="copy the models too")
     arguments = parser.parse_args()
+    if arguments.models:
+        copy_models(arguments.runs)
     text = DOCUMENT.read_text(encoding="utf-8")
     for name, make in TABLES.items():
         text = fill(text, name, make(arguments.runs))
     DOCUMENT.write_text(text, encoding="utf-8")
-    if arguments.models:
-        copy_models(arguments.runs)
 
 
 if __name__ == "__main__":
