@@ -223,10 +223,12 @@ def train(arguments: Namespace) -> None:
 def data(arguments: Namespace) -> None:
     """`bhc data`."""
     if arguments.action == "list":
-        rows = [("data set", "prepared", "subjects", "hours", "channels", "Hz", "classes", "title")]
+        rows: list[tuple[str, ...]] = [
+            ("data set", "prepared", "subjects", "hours", "channels", "Hz", "classes", "title")
+        ]
         for row in recordings.listing(arguments.data):
             has = row.contents
-            figures = ("no", "", "", "", "", "")
+            figures: tuple[str, ...] = ("no", "", "", "", "", "")
             if has is not None:
                 figures = (
                     "yes",

@@ -166,12 +166,11 @@ class BinarySign(QuantIdentity):
         super().__init__(act_quant=Sign)
         self.stochastic = stochastic
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Any) -> Any:  # noqa: A002 - the base class' name and types; here both are tensors
         if not self.training:
-            return super().forward(x)
-        noise = 2 * torch.rand_like(x) - 1 if self.stochastic else 0.0
-        signs: Tensor = _ClippedSign.apply(x, noise)
-        return signs
+            return super().forward(input)
+        noise = 2 * torch.rand_like(input) - 1 if self.stochastic else 0.0
+        return _ClippedSign.apply(input, noise)
 
 
 def activation(name: str, bits: int, *, stochastic: bool = False, lsq: bool = False) -> nn.Module:

@@ -4,6 +4,7 @@ A Brevitas quantizer is a class whose attributes configure it; here stands what 
 """
 
 import math
+from typing import Any
 
 import torch
 from brevitas.core.function_wrapper import RoundSte
@@ -128,7 +129,7 @@ class Weight2(NarrowIntQuant, WeightQuantSolver):
     factor = 1.4
     scaling_impl_type = ScalingImplType.STATS
     scaling_stats_op = StatsOp.AVE
-    scaling_stats_impl = MeanScaled
+    scaling_stats_impl = MeanScaled  # pyright: ignore[reportAssignmentType] - an injector's attributes are read through it
     scaling_min_val = 1e-10
     scaling_per_output_type = ScalingPerOutputType.CHANNEL
     restrict_scaling_type = RestrictValueType.FP
@@ -172,8 +173,8 @@ class PowerOfTwoWeight(NarrowIntQuant, WeightQuantSolver):
     scaling_per_output_type = ScalingPerOutputType.TENSOR
     restrict_scaling_type = RestrictValueType.POWER_OF_TWO
     restrict_value_float_to_int_impl = RoundSte
-    int_scaling_impl = Const64
-    float_to_int_impl = NearestPowerOfTwo
+    int_scaling_impl = Const64  # pyright: ignore[reportAssignmentType] - an injector's attributes are read through it
+    float_to_int_impl = NearestPowerOfTwo  # pyright: ignore[reportAssignmentType] - an injector's attributes are read through it
 
 
 def export_quantized(proxy: WeightQuantProxyFromInjector, inputs: tuple[Tensor]) -> tuple[Tensor]:
@@ -183,7 +184,8 @@ def export_quantized(proxy: WeightQuantProxyFromInjector, inputs: tuple[Tensor])
     """
     if not proxy.export_mode:
         return inputs
-    (weights,) = proxy.export_handler.quant_weight_values.values()
+    handler: Any = proxy.export_handler
+    (weights,) = handler.quant_weight_values.values()
     return (weights,)
 
 
@@ -221,5 +223,5 @@ class LsqUnsignedAct(Uint8ActPerTensorFloat):
     """
 
     scaling_stats_op = StatsOp.AVE
-    scaling_stats_impl = LsqStart
+    scaling_stats_impl = LsqStart  # pyright: ignore[reportAssignmentType] - an injector's attributes are read through it
     collect_stats_steps = 1
