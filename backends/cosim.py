@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from shutil import rmtree
@@ -17,15 +17,17 @@ from shutil import rmtree
 import numpy as np
 from numpy.typing import NDArray
 
-from bhc.backends.beats import beat_bytes, pack, unpack
+from bhc.backends.beats import beat_bytes, pack
+from bhc.backends.compare import CosimResult, Mismatch, StreamRow, carried, check, consumers, producers, source
 from bhc.backends.plan import BuildPlan
 from bhc.backends.rtl import TOP, emit, stream_signals
 from bhc.backends.runner import Job, Tool, file_errors, find_compiler, find_verilator, run, run_all, write
 from bhc.diagnostics import BhcError, fail
-from bhc.ir.evaluate import evaluate
 from bhc.ir.graph import Graph
 from bhc.ir.ops import IntArray
 from bhc.ir.pipeline import Pipeline
+
+__all__ = ["CosimResult", "Mismatch", "StreamRow", "cosim", "lint", "plan"]
 
 _STREAMS = "cosim_streams.inc"
 _DRIVER = "cosim_driver.cpp"
@@ -43,98 +45,6 @@ _ONE_UNIT_BYTES = 500_000
 _TOOL_TIMEOUT_S = 1800.0
 #: Assertions are checked; registers without reset, and X, take random values (the driver seeds them).
 _VERILATOR_FLAGS = ("--cc", "--assert", "--x-initial", "unique", "--x-assign", "unique", "-Wno-fatal", "-O3")
-#: Elements compared at once: bounds the memory that a long run takes.
-_CHUNK_ELEMENTS = 1 << 22
-
-
-@dataclass(frozen=True, slots=True)
-class Mismatch:
-    """Where a stream first differs from the evaluator: at index `position` of the value, in `window`."""
-
-    stage: str
-    stream: str
-    value: str
-    window: int
-    position: tuple[int, ...]
-    expected: int
-    got: int
-
-    def __str__(self) -> str:
-        return (
-            f"stage '{self.stage}', stream '{self.stream}' (value '{self.value}'), window {self.window}, "
-            f"position {list(self.position)}: expected {self.expected}, got {self.got}"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class StreamRow:
-    """What was seen of one stream.
-
-    stage: its producer; empty for the input of the design. value: the graph's value, if it carries one.
-    values, mismatches: elements compared, and those that differed. cycles_per_window: steady, None for one
-    window. first, last: cycles of the first window's first and last beat, counted from the first input beat.
-    blocked, starved: cycles with valid and no ready, and with ready and no valid.
-    """
-
-    stream: str
-    stage: str
-    value: str | None
-    beats: int
-    values: int
-    mismatches: int
-    first: int
-    last: int
-    cycles_per_window: float | None
-    blocked: int
-    starved: int
-
-
-@dataclass(frozen=True, slots=True)
-class CosimResult:
-    """The outcome; equality held everywhere if `mismatches` is 0.
-
-    latency_cycles: from the cycle in which the first input beat is taken to that of the first window's last
-    output beat. cycles_per_window_measured: between the last output beats of successive windows, over the
-    second half of the run; None for one window. Both say something about the design only without stalls.
-    """
-
-    windows: int
-    values: int
-    mismatches: int
-    first_mismatch: Mismatch | None
-    latency_cycles: int
-    cycles_per_window_measured: float | None
-    cycles: int
-    streams: tuple[StreamRow, ...]
-
-
-def _producers(pipeline: Pipeline) -> dict[str, str]:
-    """Stage of every stream, in topological order; the input's is empty."""
-    found = {pipeline.input: ""}
-    for stage in pipeline.stages:
-        found.update(dict.fromkeys(stage.sinks, stage.name))
-    return found
-
-
-def _consumers(pipeline: Pipeline) -> dict[str, str]:
-    return {name: stage.name for stage in pipeline.stages for name in stage.sources}
-
-
-def _values(pipeline: Pipeline) -> dict[str, str]:
-    """The streams to compare, in topological order, with the values that they carry.
-
-    The output carries what went into the FIFOs before it.
-    """
-    makers = {name: stage for stage in pipeline.stages for name in stage.sinks}
-    found = {}
-    for name in _producers(pipeline):
-        value, stream = pipeline.streams[name].value, name
-        while value is None and name == pipeline.output and makers[stream].kernel == "bhc_fifo":
-            (stream,) = makers[stream].sources
-            value = pipeline.streams[stream].value
-        if value is not None:
-            found[name] = value
-    return found
 
 
 def plan(pipeline: Pipeline) -> BuildPlan:
@@ -142,7 +52,7 @@ def plan(pipeline: Pipeline) -> BuildPlan:
     signals = stream_signals(pipeline)
     control = ["`verilator_config", *(f'no_inline -module "{module}"' for module in _SHARED)]
     rows = []
-    for name in _producers(pipeline):
+    for name in producers(pipeline):
         stream, signal = pipeline.streams[name], signals[name]
         suffixes = ["valid", "ready"]
         if name == pipeline.output:
@@ -289,10 +199,10 @@ def _read_summary(records: Path, names: Sequence[str]) -> tuple[str, int, dict[s
 
 def _complain(pipeline: Pipeline, state: str, cycles: int, windows: int, seen: Mapping[str, _Seen]) -> BhcError:
     """The diagnostic for a run that did not finish: which stage waits for which."""
-    producers, consumers = _producers(pipeline), _consumers(pipeline)
+    makers, takers = producers(pipeline), consumers(pipeline)
 
     def edge(name: str) -> str:
-        return f"'{name}' ({producers[name] or 'host'} -> {consumers.get(name, 'host')})"
+        return f"'{name}' ({makers[name] or 'host'} -> {takers.get(name, 'host')})"
 
     if state == "tlast":
         return fail("BHC513", f"in cycle {cycles - 1}, m_axis_tlast was not where a window ends")
@@ -307,7 +217,7 @@ def _complain(pipeline: Pipeline, state: str, cycles: int, windows: int, seen: M
         wanted = windows * pipeline.streams[name].beats
         if stream.beats >= wanted:
             continue
-        maker, taker = producers[name] or "the host", consumers.get(name, "the host")
+        maker, taker = makers[name] or "the host", takers.get(name, "the host")
         match stream.valid, stream.ready:
             case True, False:
                 what = f"{maker} waits for {taker} to take a beat"
@@ -323,16 +233,6 @@ def _complain(pipeline: Pipeline, state: str, cycles: int, windows: int, seen: M
         "\n".join([message, *lines]),
         hint="this is a bug in the schedule or in a kernel; please report it",
     )
-
-
-def _first_difference(row: StreamRow, values: IntArray, expected: IntArray, window: int) -> tuple[int, Mismatch | None]:
-    """(elements that differ, the first of them); `window` numbers the first window given."""
-    if np.array_equal(values, expected):
-        return 0, None
-    differing = np.argwhere(values != expected)
-    first = tuple(int(i) for i in differing[0])
-    place = (row.stage, row.stream, row.value or "", window + first[0], first[1:])
-    return len(differing), Mismatch(*place, int(expected[first]), int(values[first]))
 
 
 def _steady(last: NDArray[np.uint64]) -> float | None:
@@ -359,11 +259,8 @@ def cosim(
     BHC511..BHC513), and evaluate.RangeError for inputs outside their types. A mismatch is not an error here:
     it is in the result.
     """
-    producers = _producers(pipeline)
-    source = pipeline.streams[pipeline.input]
-    if source.value is None:
-        raise ValueError("the input stream of the pipeline carries no value")
-    windows = inputs[source.value].shape[0]
+    entry, data = source(pipeline, inputs)
+    windows = data.shape[0]
     directory = (workdir / "build" / ("cosim" if vcd is None else "cosim-vcd")).resolve()
     logs = (workdir / "logs").resolve()
     simulator = _build(plan(pipeline), directory, logs, trace=vcd is not None)
@@ -373,19 +270,19 @@ def cosim(
         if records.is_dir():
             rmtree(records)
         records.mkdir()
-        pack(np.asarray(inputs[source.value], np.int64), source).tofile(directory / "input.bin")
+        pack(data, entry).tofile(directory / "input.bin")
     slowest = max((stage.cycles for stage in pipeline.stages), default=0)
     arguments = (
-        *("input.bin", str(beat_bytes(source)), "records", str(windows), str(_PATIENCE + 4 * slowest)),
+        *("input.bin", str(beat_bytes(entry)), "records", str(windows), str(_PATIENCE + 4 * slowest)),
         *("-" if stalls is None else str(stalls), str(max(_SHORTEST_JAM, slowest))),
         "-" if vcd is None else vcd.resolve(),
     )
     run(Job(Tool((str(simulator),)), arguments, directory, logs / "cosim-run.log"))
 
-    state, cycles, seen = _read_summary(records, tuple(producers))
+    state, cycles, seen = _read_summary(records, tuple(producers(pipeline)))
     if state != "finished":
         raise _complain(pipeline, state, cycles, windows, seen)
-    rows, first_mismatch = _check(pipeline, graph, inputs, records, _rows(pipeline, graph, windows, seen))
+    rows, first_mismatch = check(pipeline, graph, inputs, records, _rows(pipeline, graph, windows, seen))
     zero = int(seen[pipeline.input].first[0])
     return CosimResult(
         windows,
@@ -401,7 +298,7 @@ def cosim(
 
 def _rows(pipeline: Pipeline, graph: Graph, windows: int, seen: Mapping[str, _Seen]) -> list[StreamRow]:
     """A row per stream in topological order; nothing is compared yet."""
-    values, types = _values(pipeline), graph.types()
+    values, types = carried(pipeline), graph.types()
     zero = int(seen[pipeline.input].first[0])
     return [
         StreamRow(
@@ -417,34 +314,5 @@ def _rows(pipeline: Pipeline, graph: Graph, windows: int, seen: Mapping[str, _Se
             blocked=seen[name].blocked,
             starved=seen[name].starved,
         )
-        for name, stage in _producers(pipeline).items()
+        for name, stage in producers(pipeline).items()
     ]
-
-
-def _check(
-    pipeline: Pipeline, graph: Graph, inputs: Mapping[str, IntArray], records: Path, rows: Sequence[StreamRow]
-) -> tuple[tuple[StreamRow, ...], Mismatch | None]:
-    """Compare all records with the evaluator: the rows with their mismatches, and the first difference."""
-    types = graph.types()
-    windows = next(iter(inputs.values())).shape[0]
-    chunk = max(1, _CHUNK_ELEMENTS // max(t.elements for t in types.values()))
-    wrong = [0] * len(rows)
-    first: dict[int, Mismatch] = {}
-    for start in range(0, windows, chunk):
-        values = evaluate(graph, {name: x[start : start + chunk] for name, x in inputs.items()})
-        for number, row in enumerate(rows):
-            if row.value is None:
-                continue
-            stream, expected = pipeline.streams[row.stream], values[row.value]
-            size = beat_bytes(stream)
-            beats = expected.shape[0] * stream.beats
-            path = records / f"{number}.beats"
-            with file_errors("read", path):
-                data = np.fromfile(path, np.uint8, beats * size, offset=start * stream.beats * size)
-            got = unpack(data.reshape(beats, size), stream, types[row.value].shape)
-            count, difference = _first_difference(row, got, expected, start)
-            wrong[number] += count
-            if difference is not None:
-                first.setdefault(number, difference)
-    checked = tuple(replace(row, mismatches=count) for row, count in zip(rows, wrong, strict=True))
-    return checked, first[min(first)] if first else None

@@ -181,7 +181,7 @@ def _output(stream: Stream, signal: str) -> list[str]:
     ]
 
 
-def _comment(text: str) -> str:
+def comment(text: str) -> str:
     """Text that cannot leave a comment, whatever a model calls its values."""
     return quote(text, safe=" !#$&'()*+,-./:;<=>?@[]^_|~")
 
@@ -195,7 +195,7 @@ def _top(pipeline: Pipeline) -> str:
         return f"{stream.beats} beats a window of {stream.lanes} x {stream.bits} bits, lane 0 lowest"
 
     lines = [
-        f"// {_comment(pipeline.name)}: {len(pipeline.stages)} stages, {pipeline.cycles_per_window} cycles a window.",
+        f"// {comment(pipeline.name)}: {len(pipeline.stages)} stages, {pipeline.cycles_per_window} cycles a window.",
         f"// s_axis: {format_of(source)}; tlast is ignored.",
         f"// m_axis: {format_of(sink)}; tlast ends a window.",
         f"module {TOP} (",
@@ -212,7 +212,7 @@ def _top(pipeline: Pipeline) -> str:
         ");",
     ]
     for name, stream in pipeline.streams.items():
-        lines += [f"  // {_comment(f'{name}: {stream}')}", *declaration(stream, signals[name])]
+        lines += [f"  // {comment(f'{name}: {stream}')}", *declaration(stream, signals[name])]
     lines += ["", *_input(source, signals[pipeline.input]), ""]
     for stage in pipeline.stages:
         lines += [*instance(stage, words[stage.name], signals), ""]

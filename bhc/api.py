@@ -7,8 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from bhc import folder, inputs
-from bhc.backends import rtl
+from bhc import emission, folder, inputs
 from bhc.backends.plan import BuildPlan
 from bhc.backends.runner import file_errors, write
 from bhc.build import Build
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from bhc.frontend import Model, Port
     from bhc.frontend.reference import Executor
 
-Emit = Literal["graph", "pipeline", "rtl", "project"]
+Emit = Literal["graph", "pipeline", "rtl", "hls", "project"]
 
 
 def compile(  # noqa: A001 - the verb of the command line
@@ -39,6 +38,8 @@ def compile(  # noqa: A001 - the verb of the command line
     fit: bool = False,
     folding: str | Path | Mapping[str, Folding] | None = None,
     backend: str = "rtl",
+    io: str | None = None,
+    vendor: str | None = None,
     mode: str = "window",
     hop: int | None = None,
     delta: str = "off",
@@ -52,15 +53,16 @@ def compile(  # noqa: A001 - the verb of the command line
     """Compile a QONNX model for a board.
 
     target: a board's name, or the path of its TOML file. clock: MHz, by default the board's. fps (windows a
-    second), fit or folding: how parallel the design is, see Options. out: folder that gets the build, or the
-    part of it that `emit` names. verify: windows to compare the simulator on with onnxruntime. dump_ir:
-    folder that gets the graph after each pass.
+    second), fit or folding: how parallel the design is, see Options. backend: rtl, hls, hls4ml or finn; io (stream
+    or parallel) and vendor (vitis or vivado) are hls4ml's. out: folder that gets the build, or the part of it that
+    `emit` names; "rtl" and "hls" mean the backend's sources. verify: windows to compare the simulator on with
+    onnxruntime. dump_ir: folder that gets the graph after each pass.
 
     Raises:
         BhcError: everything that is wrong with the model or the options.
         MismatchError: verify found a difference; the build is written all the same.
     """
-    options = Options(target, clock, fps, fit, folding, backend, mode, hop, delta, calibrate)
+    options = Options(target, clock, fps, fit, folding, backend, io, vendor, mode, hop, delta, calibrate)
     directory = None if out is None else Path(out)
     if directory is not None:
         folder.check_output(directory)
@@ -118,8 +120,8 @@ class Compilation:
         plan = network
         if emit != "graph":
             plan |= BuildPlan({folder.PIPELINE: pipeline.dump(self.design)})
-        if emit in {"rtl", "project"}:
-            plan |= rtl.emit(self.design)
+        if emit in {"rtl", "hls", "project"}:
+            plan |= emission.emit(self.settings, self.network.graph, self.design)
         if emit == "project":
             plan |= folder.settings_plan(self.settings, network)
             plan |= BuildPlan({folder.REPORT: self.report.dump()})

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import assert_never
 
-from bhc import folder, inputs, simulator
-from bhc.backends import cosim, rtl, synth
+from bhc import emission, folder, inputs, simulator
+from bhc.backends import compare, cosim, csim, hls4ml_project, synth
+from bhc.backends.plan import BuildPlan
 from bhc.diagnostics import fail
 from bhc.inputs import Source
 from bhc.ir import pipeline as pipelines
 from bhc.ir.graph import Graph
+from bhc.ir.ops import IntArray
 from bhc.ir.pipeline import Pipeline, Resources
 from bhc.ir.schedule import schedule
-from bhc.options import Settings
+from bhc.options import Backend, Settings
 from bhc.progress import SILENT, Progress
-from bhc.report import Difference, MismatchError, Report, Verification
+from bhc.report import Against, Difference, MismatchError, Report, Verification
 from bhc.simulator import Network, Simulation
 from bhc.version import __version__
+
+#: What `cosim` can simulate.
+Simulated = Backend
+_TITLES: Mapping[Simulated, str] = {
+    "rtl": "the RTL",
+    "hls": "the HLS C++",
+    "hls4ml": "hls4ml's C simulation",
+    "finn": "the ONNX file in qonnx",
+}
+_AGAINST: Mapping[Simulated, Against] = {"rtl": "rtl", "hls": "hls", "hls4ml": "hls", "finn": "qonnx"}
 
 
 class Build:
@@ -61,7 +74,7 @@ class Build:
     def pipeline(self) -> Pipeline:
         """The scheduled design; for a build read from a folder it is made anew, and must be the one that was compiled.
 
-        Raises BhcError if pipeline.txt (BHC607) or the Verilog (BHC606) is not what comes out.
+        Raises BhcError if pipeline.txt (BHC607) or the design's files (BHC606) are not what comes out.
         """
         if self._pipeline is not None:
             return self._pipeline
@@ -75,7 +88,7 @@ class Build:
                 origin=str(self.directory),
                 hint="compile the model again",
             )
-        folder.check_files(self.directory, rtl.emit(made))
+        folder.check_files(self.directory, emission.emit(self.settings, self.graph, made))
         return made
 
     def simulate(self, x: Source, *, trace: str | Path | None = None) -> Simulation:
@@ -89,47 +102,91 @@ class Build:
                 self.network, windows, trace=None if trace is None else Path(trace), progress=self.progress
             )
 
-    def cosim(self, x: Source, *, stalls: int | None = None, vcd: str | Path | None = None) -> Verification:
-        """Simulate the RTL with Verilator and compare every stage's stream with the simulator.
+    def cosim(
+        self,
+        x: Source,
+        *,
+        backend: Simulated | None = None,
+        stalls: int | None = None,
+        vcd: str | Path | None = None,
+    ) -> Verification:
+        """Simulate the design and compare every stage's values with the simulator's.
 
-        stalls: seed of random pauses at both ends; without, cycles are measured. vcd: file for waveforms.
-        Raises MismatchError if anything differs (it is in the report too), BhcError if a tool is missing or
-        fails.
+        backend: what is simulated, by default what the build is of: the Verilog in Verilator (rtl), the C++ as a
+        program (hls), hls4ml's own C simulation of its project (hls4ml), the ONNX file in qonnx (finn). rtl and hls are
+        one design and do for both kinds of builds. stalls: seed of random pauses at both ends; without, cycles are
+        measured. vcd: file for waveforms. Both are for rtl. Raises MismatchError if anything differs (it is in the
+        report too), BhcError if a tool is missing or fails.
         """
+        simulated = backend or self.settings.backend
+        if simulated != "rtl" and not (stalls is None and vcd is None):
+            option = "--stalls" if vcd is None else "--vcd"
+            raise fail("BHC602", f"is for simulating rtl, not {simulated}", origin=option, hint="leave it out")
+        if simulated != self.settings.backend and not {simulated, self.settings.backend} <= {"rtl", "hls"}:
+            raise fail(
+                "BHC602",
+                f"the build is of the backend {self.settings.backend}, of which there is no {simulated} to simulate",
+                origin="--backend",
+                hint=f"compile the model with --backend {simulated}",
+            )
         windows = inputs.load(x, self.network.head)
         (declared,) = self.graph.inputs
         data = {declared.name: inputs.integers(windows, self.network.head)}
-        design = self.pipeline
         with (
             self._workdir() as workdir,
-            self.progress.step(f"building and simulating the RTL, {len(windows):,} windows"),
+            self.progress.step(f"building and simulating {_TITLES[simulated]}, {len(windows):,} windows"),
         ):
-            result = cosim.cosim(
-                design, self.graph, data, workdir, stalls=stalls, vcd=None if vcd is None else Path(vcd)
-            )
-        self.progress.detail(f"{result.cycles:,} cycles simulated")
-        measured = stalls is None
+            result = self._simulated(simulated, data, workdir, stalls, None if vcd is None else Path(vcd))
         entry = Verification(
-            against="rtl",
+            against=_AGAINST[simulated],
             backend=self.settings.backend,
             windows=result.windows,
             stages=sum(row.value is not None for row in result.streams),
             values=result.values,
             mismatches=result.mismatches,
             ambiguous=0,
-            cycles_per_window_measured=result.cycles_per_window_measured if measured else None,
-            latency_cycles_measured=result.latency_cycles if measured else None,
+            cycles_per_window_measured=None if stalls is not None else result.cycles_per_window_measured,
+            latency_cycles_measured=None if stalls is not None else result.latency_cycles,
             stalls=stalls,
             first=_difference(result.first_mismatch),
         )
         self.record(entry)
         return entry
 
+    def _simulated(
+        self, backend: Simulated, data: Mapping[str, IntArray], workdir: Path, stalls: int | None, vcd: Path | None
+    ) -> compare.CosimResult:
+        match backend:
+            case "rtl":
+                return cosim.cosim(self.pipeline, self.graph, data, workdir, stalls=stalls, vcd=vcd)
+            case "hls":
+                return csim.csim(self.pipeline, self.graph, data, workdir)
+            case "hls4ml":
+                return hls4ml_project.csim(self._files, self.graph, data, workdir)
+            case "finn":
+                from bhc.backends import finn_model  # see bhc.emission
+
+                return finn_model.execute(self._files, self.graph, data)
+            case _:
+                assert_never(backend)
+
+    @cached_property
+    def _files(self) -> BuildPlan:
+        """The design's files; those on the disk are the same."""
+        return emission.emit(self.settings, self.graph, self.pipeline)
+
     def synth(self) -> Resources:
         """Synthesise with Yosys: the design's resources, which the report then holds for each stage too.
 
-        Raises BhcError if Yosys is missing or fails.
+        Raises BhcError if Yosys is missing or fails, and BHC602 unless the build is of the rtl backend.
         """
+        if self.settings.backend != "rtl":
+            raise fail(
+                "BHC602",
+                f"Yosys synthesises Verilog, and the build is of the backend {self.settings.backend}",
+                origin="bhc synth",
+                hint="compile the model with --backend rtl",
+            )
         design = self.pipeline
         with self._workdir() as workdir, self.progress.step("synthesising"):
             result = synth.synth(design, workdir, progress=self._stage_done)
@@ -156,7 +213,7 @@ class Build:
     @contextmanager
     def _workdir(self) -> Iterator[Path]:
         if self.directory is not None:
-            yield self.directory
+            yield self.directory.resolve()
             return
         with TemporaryDirectory(prefix="bhc-") as name:
             yield Path(name)
@@ -169,7 +226,7 @@ def load(directory: str | Path, *, progress: Progress = SILENT) -> Build:
     return Build(contents.settings, contents.network, contents.report, directory=path, progress=progress)
 
 
-def _difference(found: cosim.Mismatch | None) -> Difference | None:
+def _difference(found: compare.Mismatch | None) -> Difference | None:
     if found is None:
         return None
     return Difference(found.stage, found.window, found.position, str(found.expected), str(found.got))

@@ -91,15 +91,18 @@ def _parser() -> ArgumentParser:
     cosim = verb(
         "cosim",
         commands.cosim,
-        "simulate the Verilog, compare every stage",
-        "Runs the Verilog in Verilator, compares every stage, and, without stalls, measures cycles.",
+        "simulate the design, compare every stage",
+        "Runs the Verilog in Verilator (or the HLS C++ as a program, hls4ml's C simulation, FINN's ONNX file in qonnx) "
+        "and compares every stage. Of Verilog, without stalls, it measures cycles.",
         "bhc cosim build --input windows.npy --stalls 1",
     )
     _add_directory(cosim)
     _add_input(cosim)
-    cosim.add_argument("--backend", default="rtl", metavar="NAME", help="what to simulate: rtl")
-    cosim.add_argument("--stalls", type=int, metavar="SEED", help="pause input and output at random")
-    cosim.add_argument("--vcd", type=Path, metavar="FILE", help="file for waveforms")
+    cosim.add_argument(
+        "--backend", metavar="NAME", help="what to simulate: rtl, hls, hls4ml or finn; default: what the build is of"
+    )
+    cosim.add_argument("--stalls", type=int, metavar="SEED", help="pause input and output at random (rtl)")
+    cosim.add_argument("--vcd", type=Path, metavar="FILE", help="file for waveforms (rtl)")
 
     _add_directory(
         verb(
@@ -212,7 +215,13 @@ def _add_compile(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--out", metavar="DIR", type=Path, help="folder for the build; default: MODEL.bhc")
     parser.add_argument("--clock", metavar="MHZ", type=float, help="default: the board's")
-    parser.add_argument("--backend", metavar="NAME", default="rtl", help="rtl (others come with later versions)")
+    parser.add_argument(
+        "--backend",
+        metavar="NAME",
+        help="rtl (Verilog, the default), hls (C++ for Vitis HLS), hls4ml (its project) or finn (an ONNX file for it)",
+    )
+    parser.add_argument("--io", metavar="HOW", help="for hls4ml: stream (the default) or parallel")
+    parser.add_argument("--vendor", metavar="TOOL", help="for hls4ml: vitis (the default) or vivado")
     parser.add_argument("--mode", metavar="MODE", default="window", help="window (stream comes with a later version)")
     parser.add_argument("--hop", metavar="N", type=int, help="for --mode stream")
     parser.add_argument("--delta", metavar="WHEN", default="off", help="off (auto and on come with a later version)")

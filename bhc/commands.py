@@ -6,6 +6,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from bhc import doctor as examination
 from bhc import train as training
 from bhc.api import Emit
 from bhc.backends.runner import file_errors
-from bhc.build import Build, load
+from bhc.build import Build, Simulated, load
 from bhc.diagnostics import fail
 from bhc.inputs import Windows
 from bhc.ir import pipeline, text
@@ -49,7 +50,9 @@ def compile_model(arguments: Namespace) -> None:
         fps=arguments.fps,
         fit=arguments.fit,
         folding=arguments.folding,
-        backend="hls" if arguments.emit == "hls" else arguments.backend,
+        backend=_backend(arguments.backend, emit),
+        io=arguments.io,
+        vendor=arguments.vendor,
         mode=arguments.mode,
         hop=arguments.hop,
         delta=arguments.delta,
@@ -74,6 +77,14 @@ def compile_model(arguments: Namespace) -> None:
     if windows is not None:
         entry = made.verify(build, windows)
         _say(arguments, str(entry))
+
+
+def _backend(asked: str | None, emit: Emit) -> str:
+    """The backend; --emit rtl and --emit hls name it too."""
+    meant = emit if emit in {"rtl", "hls"} else None
+    if asked is not None and meant is not None and asked != meant:
+        raise fail("BHC602", f"contradicts --backend {asked}", origin=f"--emit {meant}", hint="leave one of them out")
+    return asked or meant or "rtl"
 
 
 def _summary(report: Report) -> list[str]:
@@ -149,15 +160,12 @@ def _outcome(windows: Windows, result: Simulation, classes: Sequence[str]) -> li
 
 def cosim(arguments: Namespace) -> None:
     """`bhc cosim`."""
-    if arguments.backend != "rtl":
-        raise fail(
-            "BHC601",
-            f"{arguments.backend!r} is not in this version of bhc",
-            origin="--backend",
-            hint="use rtl",
-        )
+    backend: Simulated | None = arguments.backend
+    if backend is not None and backend not in get_args(Simulated):
+        names = ", ".join(get_args(Simulated))
+        raise fail("BHC601", f"{backend!r} is not in this version of bhc", origin="--backend", hint=f"use {names}")
     build = load(arguments.directory, progress=_progress(arguments))
-    entry = build.cosim(arguments.input, stalls=arguments.stalls, vcd=arguments.vcd)
+    entry = build.cosim(arguments.input, backend=backend, stalls=arguments.stalls, vcd=arguments.vcd)
     _say(
         arguments,
         str(entry),

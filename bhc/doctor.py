@@ -29,7 +29,8 @@ _PACKAGES = (
     ("numpy", "everything", "pip install numpy"),
     ("onnx", "compile", "pip install 'onnx<1.21'"),
     ("onnxruntime", "compile --verify", _TOOLS),
-    ("qonnx", "a second reference, in the tests and the demo", _TOOLS),
+    ("qonnx", "cosim of finn; a second reference, in the tests and the demo", _TOOLS),
+    ("hls4ml", "compile --backend hls4ml; cosim of hls (the ap_int headers) and hls4ml", "pip install 'bhc[hls4ml]'"),
     ("torch", "training", _TRAIN),
     ("brevitas", "training", _TRAIN),
 )

@@ -7,11 +7,11 @@ folding file.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast, get_args
 
 from bhc import boards
 from bhc.diagnostics import BhcError, Diagnostic, fail
@@ -21,7 +21,11 @@ from bhc.records import RecordError, from_plain, to_plain, to_toml
 from bhc.version import __version__
 
 SCHEMA = 1
-_LATER = "this version compiles dense, window by window, to Verilog"
+_LATER = "this version computes densely, window by window"
+
+Backend = Literal["rtl", "hls", "hls4ml", "finn"]
+Io = Literal["stream", "parallel"]
+Vendor = Literal["vitis", "vivado"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,8 @@ class Options:
     fit: bool = False
     folding: str | Path | Mapping[str, Folding] | None = None
     backend: str = "rtl"
+    io: str | None = None
+    vendor: str | None = None
     mode: str = "window"
     hop: int | None = None
     delta: str = "off"
@@ -63,6 +69,14 @@ class BoardFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Hls4mlProject:
+    """How an hls4ml project passes data between layers (io_stream or io_parallel), and the tool it is for."""
+
+    io: Io = "stream"
+    vendor: Vendor = "vitis"
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """build.toml: with graph.txt, all that determines the design. files: their SHA-256, by name."""
 
@@ -70,10 +84,11 @@ class Settings:
     bhc: str
     model: ModelFile
     board: BoardFile
-    backend: Literal["rtl"]
+    backend: Backend
     mode: Literal["window"]
     delta: Literal["off"]
     schedule: Target
+    hls4ml: Hls4mlProject | None = None
     files: Mapping[str, str] = field(default_factory=dict)
 
     def dump(self) -> str:
@@ -115,7 +130,6 @@ def _read_folding(path: Path) -> _FoldingFile:
 def _unavailable(options: Options) -> Iterator[Diagnostic]:
     """What docs/cli.md promises for later versions."""
     for name, value, available in (
-        ("--backend", options.backend, "rtl"),
         ("--mode", options.mode, "window"),
         ("--delta", options.delta, "off"),
     ):
@@ -127,7 +141,19 @@ def _unavailable(options: Options) -> Iterator[Diagnostic]:
         yield Diagnostic("BHC601", "is for --delta, which is not in this version of bhc", "--calibrate", "leave it out")
 
 
+def _one_of(name: str, value: str | None, choices: Sequence[str]) -> Iterator[Diagnostic]:
+    if value is not None and value not in choices:
+        yield Diagnostic("BHC602", f"{value!r} is not one of {', '.join(choices)}", name)
+
+
 def _senseless(options: Options) -> Iterator[Diagnostic]:
+    yield from _one_of("--backend", options.backend, get_args(Backend))
+    yield from _one_of("--io", options.io, get_args(Io))
+    yield from _one_of("--vendor", options.vendor, get_args(Vendor))
+    if options.backend != "hls4ml" and options.backend in get_args(Backend):
+        for name, value in (("--io", options.io), ("--vendor", options.vendor)):
+            if value is not None:
+                yield Diagnostic("BHC602", "is for --backend hls4ml", name, "leave it out")
     for name, value, unit in (("--clock", options.clock, "MHz"), ("--fps", options.fps, "windows a second")):
         if value is not None and not (isfinite(value) and value > 0):
             yield Diagnostic("BHC602", f"{value:g} {unit} is not a positive number", name)
@@ -185,8 +211,14 @@ def resolve(options: Options, model: ModelFile) -> Settings:
         bhc=__version__,
         model=model,
         board=BoardFile(board.name, board.part, board.family),
-        backend="rtl",
+        backend=cast(Backend, options.backend),
         mode="window",
         delta="off",
         schedule=Target(clock, board.resources, _goal(fps, fit, clock), dict(sorted(foldings.items()))),
+        hls4ml=_hls4ml(options) if options.backend == "hls4ml" else None,
     )
+
+
+def _hls4ml(options: Options) -> Hls4mlProject:
+    given = {name: value for name, value in (("io", options.io), ("vendor", options.vendor)) if value is not None}
+    return from_plain(Hls4mlProject, given, defaults=True)

@@ -247,10 +247,12 @@ CASES: dict[str, tuple[Callable[[], None], str]] = {
     "bhc600_later_verb": (_nothing, "flash build"),
     "bhc601_later_options": (
         _nothing,
-        "compile MODEL --backend hls --mode stream --hop 4 --delta on --calibrate x.npy",
+        "compile MODEL --mode stream --hop 4 --delta on --calibrate x.npy",
     ),
     "bhc601_later_backend": (_nothing, "cosim build --input x.npy --backend netlist"),
     "bhc602_senseless": (_nothing, "compile MODEL --fps -1 --clock nan"),
+    "bhc602_backend": (_nothing, "compile MODEL --backend vhdl --io wires"),
+    "bhc602_emit": (_nothing, "compile MODEL --backend rtl --emit hls"),
     "bhc602_more_than_one_a_cycle": (_nothing, "compile MODEL --fps 1e12"),
     "bhc603_no_folding_file": (_nothing, "compile MODEL --folding f.toml"),
     "bhc603_not_toml": (_text("f.toml", "layer ="), "compile MODEL --folding f.toml"),

@@ -52,6 +52,7 @@ def test_equal_and_on_time(folder: Path) -> None:
     assert result.values == 8 * sum(GRAPH.types()[row.value].elements for row in compared if row.value)
     assert (result.windows, result.mismatches, result.first_mismatch) == (8, 0, None)
     assert result.cycles_per_window_measured == DESIGN.cycles_per_window
+    assert result.latency_cycles is not None
     assert abs(result.latency_cycles - DESIGN.latency_cycles) <= DESIGN.latency_cycles * 0.02
 
 
@@ -60,6 +61,8 @@ def test_stalls_change_time_and_nothing_else(folder: Path) -> None:
     smooth, stalled, again = (cosim(DESIGN, GRAPH, windows(8), folder, stalls=seed) for seed in (None, 1, 1))
     assert stalled == again
     assert stalled.mismatches == 0
+    assert smooth.cycles is not None
+    assert stalled.cycles is not None
     assert stalled.cycles > smooth.cycles
 
 

@@ -60,6 +60,7 @@ def check(path: Path, cycles: int, folder: Path) -> None:
     assert free.mismatches == 0, free.first_mismatch
     assert free.cycles_per_window_measured is not None
     assert abs(free.cycles_per_window_measured - made.cycles_per_window) <= 0.02 * made.cycles_per_window
+    assert free.latency_cycles is not None
     assert abs(free.latency_cycles - made.latency_cycles) <= 0.02 * made.latency_cycles
 
 

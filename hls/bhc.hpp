@@ -1,0 +1,20 @@
+// The whole library.
+#pragma once
+
+#include "bhc_add.hpp"
+#include "bhc_argmax.hpp"
+#include "bhc_axi.hpp"
+#include "bhc_bits.hpp"
+#include "bhc_concat.hpp"
+#include "bhc_dot.hpp"
+#include "bhc_dw.hpp"
+#include "bhc_fifo.hpp"
+#include "bhc_fork.hpp"
+#include "bhc_mvu.hpp"
+#include "bhc_pad.hpp"
+#include "bhc_pool.hpp"
+#include "bhc_shift.hpp"
+#include "bhc_stream.hpp"
+#include "bhc_threshold.hpp"
+#include "bhc_width.hpp"
+#include "bhc_window.hpp"
