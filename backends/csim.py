@@ -37,9 +37,10 @@ def plan(pipeline: Pipeline) -> BuildPlan:
     return emit(pipeline) | BuildPlan({_DRIVER: (files("bhc") / "backends" / _DRIVER).read_bytes()})
 
 
-def _build(sources: BuildPlan, directory: Path, logs: Path) -> Path:
-    """The program, built anew only if something has changed."""
-    compiler = find_compiler()
+def build(pipeline: Pipeline, workdir: Path) -> Path:
+    """The program, DIR/build/csim/csim, built anew only if something has changed. Raises BhcError."""
+    sources, compiler = plan(pipeline), find_compiler()
+    directory, logs = (workdir / "build" / "csim").resolve(), (workdir / "logs").resolve()
     digest = f"{sources.digest()} {' '.join(_FLAGS)}\n"
     write(sources, directory)
     program, stamp = directory / "csim", directory / _STAMP
@@ -160,9 +161,8 @@ def csim(pipeline: Pipeline, graph: Graph, inputs: Mapping[str, IntArray], workd
     """
     entry, data = source(pipeline, inputs)
     windows = data.shape[0]
-    directory, logs = (workdir / "build" / "csim").resolve(), (workdir / "logs").resolve()
-    program = _build(plan(pipeline), directory, logs)
-
+    program = build(pipeline, workdir)
+    directory, logs = program.parent, (workdir / "logs").resolve()
     records = directory / "records"
     with file_errors("write", directory):
         if records.is_dir():

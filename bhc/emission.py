@@ -33,7 +33,7 @@ def emit(settings: Settings, graph: Graph, design: Pipeline) -> BuildPlan:
                 clock_mhz=clock,
                 io=settings.hls4ml.io,
                 vendor=settings.hls4ml.vendor,
-                reuse=hls4ml_project.reuse_factors(design),
+                reuse=hls4ml_project.reuse_factors(design, graph),
             )
         case "finn":
             # It reads the onnx package, which takes longer than all else that starts up.

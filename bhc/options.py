@@ -151,8 +151,8 @@ def _senseless(options: Options) -> Iterator[Diagnostic]:
     yield from _one_of("--io", options.io, get_args(Io))
     yield from _one_of("--vendor", options.vendor, get_args(Vendor))
     if options.backend != "hls4ml" and options.backend in get_args(Backend):
-        for name, value in (("--io", options.io), ("--vendor", options.vendor)):
-            if value is not None:
+        for name, choice in (("--io", options.io), ("--vendor", options.vendor)):
+            if choice is not None:
                 yield Diagnostic("BHC602", "is for --backend hls4ml", name, "leave it out")
     for name, value, unit in (("--clock", options.clock, "MHz"), ("--fps", options.fps, "windows a second")):
         if value is not None and not (isfinite(value) and value > 0):
