@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 import bhc
 from bhc import html, picture, records, report, svg
 from bhc.backends import rtl
+from bhc.build import Simulated
+from bhc.diagnostics import BhcError
 from bhc.frontend import reference
 from bhc.ir import passes, pipeline, text
 from bhc.ir.pipeline import Folding, Pipeline, Resources
@@ -112,6 +114,34 @@ def test_cosim_and_synth_from_the_folder(model: Path, tmp_path: Path) -> None:
     assert [entry.stalls for entry in written.verification] == [None, 3]
     assert written.resources.synthesized == total
     assert all(row.synthesized is not None for row in written.stages)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["hls", "hls4ml", "finn"])
+def test_cosim_of_other_backends(model: Path, tmp_path: Path, backend: Simulated) -> None:
+    for name in ("build", "again"):
+        bhc.compile(model, fps=100_000, backend=backend, out=tmp_path / name)
+    files = (tmp_path / "build" / "manifest.txt").read_text().splitlines()
+    assert any(name.startswith(f"{backend}/") for name in files)
+    assert not any(name.startswith("rtl/") for name in files)
+    for name in files:
+        assert (tmp_path / "build" / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
+    build = bhc.load(tmp_path / "build")
+    entry = build.cosim(tiny.windows(20))
+    assert (entry.backend, entry.mismatches, entry.cycles_per_window_measured) == (backend, 0, None)
+    assert entry.values > 20 * tiny.CLASSES
+    assert bhc.load(tmp_path / "build").report.verification == (entry,)
+    with pytest.raises(BhcError, match=r"BHC602\] --stalls: is for simulating rtl"):
+        build.cosim(tiny.windows(2), backend=backend, stalls=1)
+    with pytest.raises(BhcError, match=r"BHC602\] bhc synth: Yosys"):
+        build.synth()
+    other: Simulated = "rtl" if backend != "hls" else "finn"
+    with pytest.raises(BhcError, match=rf"BHC602\] --backend: the build is of the backend {backend}"):
+        build.cosim(tiny.windows(2), backend=other)
+    part = next(name for name in files if name.endswith((".cpp", ".json")) and "/" in name)
+    (tmp_path / "build" / part).write_bytes(b"")
+    with pytest.raises(BhcError, match=f"BHC606.*{part}"):
+        bhc.load(tmp_path / "build").cosim(tiny.windows(2))
 
 
 def test_foldings_by_name(model: Path, tmp_path: Path) -> None:
