@@ -30,7 +30,7 @@ _PACKAGES = (
     ("onnx", "compile", "pip install 'onnx<1.21'"),
     ("onnxruntime", "compile --verify", _TOOLS),
     ("qonnx", "cosim of finn; a second reference, in the tests and the demo", _TOOLS),
-    ("hls4ml", "compile --backend hls4ml; cosim of hls (the ap_int headers) and hls4ml", "pip install 'bhc[hls4ml]'"),
+    ("hls4ml", "compile and cosim of --backend hls4ml", "pip install 'bhc[hls4ml]'"),
     ("torch", "training", _TRAIN),
     ("brevitas", "training", _TRAIN),
 )
