@@ -124,7 +124,7 @@ def source(pipeline: Pipeline, inputs: Mapping[str, IntArray]) -> tuple[Stream, 
     return stream, np.asarray(inputs[stream.value], np.int64)
 
 
-def _first_difference(row: StreamRow, values: IntArray, expected: IntArray, window: int) -> tuple[int, Mismatch | None]:
+def first_difference(row: StreamRow, values: IntArray, expected: IntArray, window: int) -> tuple[int, Mismatch | None]:
     """(elements that differ, the first of them); `window` numbers the first window given."""
     if np.array_equal(values, expected):
         return 0, None
@@ -155,7 +155,7 @@ def check(
             with file_errors("read", path):
                 data = np.fromfile(path, np.uint8, beats * size, offset=start * stream.beats * size)
             got = unpack(data.reshape(beats, size), stream, types[row.value].shape)
-            count, difference = _first_difference(row, got, expected, start)
+            count, difference = first_difference(row, got, expected, start)
             wrong[number] += count
             if difference is not None:
                 first.setdefault(number, difference)

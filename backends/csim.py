@@ -29,7 +29,7 @@ _STAMP = "digest.txt"
 #: What the driver calls the output of the design.
 _OUTPUT = "port:m_axis"
 _TOOL_TIMEOUT_S = 1800.0
-_FLAGS = ("-std=c++17", "-O2", "-Wall", "-Wextra", "-DBHC_HOST", "-U_FORTIFY_SOURCE", "-Ihls")
+_FLAGS = ("-std=c++17", "-O2", "-Wall", "-Wextra", "-DBHC_HOST", "-Ihls")
 
 
 def plan(pipeline: Pipeline) -> BuildPlan:

@@ -29,8 +29,9 @@ from bhc.ir.pipeline import Memory, Pipeline, Stage, Stream, Style
 from bhc.ir.types import Kind
 
 FIFO = "bhc_fifo"
-#: Beats that a stream without a bhc_fifo holds.
-_DIRECT_DEPTH = 2
+#: Beats that a stream without a bhc_fifo holds. A shift register of a LUT a bit holds 16 as well as 2; they stand for
+#: those that the RTL's pipelines keep in flight, and the processes of the C simulation take fewer turns.
+_DIRECT_DEPTH = 16
 #: Bits of a word of packed 1-bit values.
 _CHUNK = 64
 _COLUMNS = 120

@@ -32,9 +32,9 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal, assert_never, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bhc.backends.compare import CosimResult, Mismatch, StreamRow
-from bhc.backends.compare import _first_difference as first_difference
+from bhc.backends.compare import CosimResult, Mismatch, StreamRow, first_difference
 from bhc.backends.plan import BuildPlan
 from bhc.backends.rtl import identifiers
 from bhc.backends.runner import Job, Tool, file_errors, find_compiler, find_program, run, write
@@ -807,6 +807,12 @@ def csim(
     return _compared(graph, inputs, {name: records[name] for name in types if name in records}, names)
 
 
+def _integers(values: NDArray[np.float64]) -> IntArray:
+    """Values as integers; one that is none becomes an integer that no type has."""
+    whole = np.where(values == np.rint(values), values, np.iinfo(np.int32).min)
+    return whole.astype(np.int64)
+
+
 def _compared(
     graph: Graph, inputs: Mapping[str, IntArray], records: Mapping[str, Path], names: Mapping[str, str]
 ) -> CosimResult:
@@ -823,7 +829,7 @@ def _compared(
             with file_errors("read", path):
                 got = np.fromfile(path, np.float64, expected.size, offset=start * types[name].elements * 8)
             row = _row(names[name], name, types[name], windows)
-            count, difference = first_difference(row, got.reshape(expected.shape).astype(np.int64), expected, start)
+            count, difference = first_difference(row, _integers(got).reshape(expected.shape), expected, start)
             wrong[name] += count
             if difference is not None:
                 first.setdefault(name, difference)

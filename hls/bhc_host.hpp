@@ -4,7 +4,7 @@
 // processes run never changes what they compute, and a design whose FIFOs are too shallow stops as the hardware would: run()
 // then throws bhc::deadlock, which names who waits for what.
 //
-//   start(name, body)     adds a process; its name must live until run() returns
+//   start(name, body)     adds a process
 //   run()                 runs all processes to their ends. Throws deadlock, or what a process threw.
 //   record(name, path)    from now on, beats written to streams of that name go to that file as well: ceil(Width / 8) bytes a
 //                         beat, little-endian, the spare bits zero. The file is complete when the stream is destroyed.
@@ -13,7 +13,7 @@
 //   load, store           a beat from and to such bytes
 //
 // A process that waits for ever is dropped without unwinding its stack: kernels own nothing. Processes are entered by ucontext and
-// switched by the compiler's own setjmp and longjmp, which save three registers and make no call (GCC, or Clang on x86-64).
+// switched by GCC's built-in setjmp and longjmp, which save three registers and make no call.
 #pragma once
 
 #include <cstddef>

@@ -125,7 +125,7 @@ def test_fifos_in_a_row_are_one_stream() -> None:
     found = hls.channels(design)
     assert found["while"] == found[""]
     assert found["while"].type == "bhc::stream<13, 7>"
-    assert found["sum"].type == "bhc::stream<39, 2>"
+    assert found["sum"].type == "bhc::stream<39, 16>"
 
 
 def test_large_parameters() -> None:

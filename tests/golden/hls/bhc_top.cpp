@@ -13,7 +13,7 @@
 #include "memories.hpp"
 
 // conv0_window: for 'conv0' of Conv_0; 96 cycles a window
-static void u_conv0_window(bhc::stream<8, 2> &in, bhc::stream<8, 2> &out, unsigned windows) {
+static void u_conv0_window(bhc::stream<8, 2> &in, bhc::stream<8, 16> &out, unsigned windows) {
   bhc::window<
       /*Bits=*/4, /*Lanes=*/2, /*Chunks=*/1, /*Groups=*/1, /*H=*/16, /*W=*/1, /*KH=*/3, /*KW=*/1, /*SH=*/1, /*SW=*/1,
       /*DH=*/1, /*DW=*/1, /*PT=*/1, /*PL=*/0, /*OH=*/16, /*OW=*/1, /*Replays=*/2, /*ChunkMajor=*/0, /*Rows=*/6,
@@ -22,7 +22,7 @@ static void u_conv0_window(bhc::stream<8, 2> &in, bhc::stream<8, 2> &out, unsign
 }
 
 // conv0: for 'conv0' of Conv_0; 96 cycles a window
-static void u_conv0(bhc::stream<8, 2> &in, bhc::stream<16, 2> &out, unsigned windows) {
+static void u_conv0(bhc::stream<8, 16> &in, bhc::stream<16, 2> &out, unsigned windows) {
   BHC_PRAGMA(HLS array_partition variable=mem_conv0_weights type=complete dim=2)
   BHC_PRAGMA(HLS array_partition variable=mem_conv0_weights type=complete dim=3)
   BHC_PRAGMA(HLS bind_storage variable=mem_conv0_weights type=rom_1p impl=lutram)
@@ -36,7 +36,7 @@ static void u_conv0(bhc::stream<8, 2> &in, bhc::stream<16, 2> &out, unsigned win
 }
 
 // act0: for 'act0' of Relu_0; 32 cycles a window
-static void u_act0(bhc::stream<16, 2> &in, bhc::stream<4, 2> &out, unsigned windows) {
+static void u_act0(bhc::stream<16, 2> &in, bhc::stream<4, 16> &out, unsigned windows) {
   BHC_PRAGMA(HLS array_partition variable=mem_act0_thresholds_0 type=complete dim=2)
   BHC_PRAGMA(HLS bind_storage variable=mem_act0_thresholds_0 type=rom_1p impl=lutram)
   BHC_PRAGMA(HLS array_partition variable=mem_act0_thresholds_1 type=complete dim=2)
@@ -48,7 +48,7 @@ static void u_act0(bhc::stream<16, 2> &in, bhc::stream<4, 2> &out, unsigned wind
 }
 
 // act0_fork: for 'act0' of Relu_0; 32 cycles a window
-static void u_act0_fork(bhc::stream<4, 2> &in, bhc::stream<4, 2> &out0, bhc::stream<4, 17> &out1,
+static void u_act0_fork(bhc::stream<4, 16> &in, bhc::stream<4, 2> &out0, bhc::stream<4, 17> &out1,
     unsigned windows) {
   bhc::fork<
       /*Width=*/4, /*Sinks=*/2
@@ -56,14 +56,14 @@ static void u_act0_fork(bhc::stream<4, 2> &in, bhc::stream<4, 2> &out0, bhc::str
 }
 
 // conv1a_in_width: for 'conv1a' of Conv_1a; 32 cycles a window
-static void u_conv1a_in_width(bhc::stream<4, 2> &in, bhc::stream<8, 2> &out, unsigned windows) {
+static void u_conv1a_in_width(bhc::stream<4, 2> &in, bhc::stream<8, 16> &out, unsigned windows) {
   bhc::width<
       /*Bits=*/2, /*InLanes=*/2, /*OutLanes=*/4
   >(in, out, windows * 32);
 }
 
 // conv1a_window: for 'conv1a' of Conv_1a; 96 cycles a window
-static void u_conv1a_window(bhc::stream<8, 2> &in, bhc::stream<8, 2> &out, unsigned windows) {
+static void u_conv1a_window(bhc::stream<8, 16> &in, bhc::stream<8, 16> &out, unsigned windows) {
   bhc::window<
       /*Bits=*/2, /*Lanes=*/4, /*Chunks=*/1, /*Groups=*/1, /*H=*/16, /*W=*/1, /*KH=*/3, /*KW=*/1, /*SH=*/1, /*SW=*/1,
       /*DH=*/1, /*DW=*/1, /*PT=*/1, /*PL=*/0, /*OH=*/16, /*OW=*/1, /*Replays=*/2, /*ChunkMajor=*/0, /*Rows=*/6,
@@ -72,7 +72,7 @@ static void u_conv1a_window(bhc::stream<8, 2> &in, bhc::stream<8, 2> &out, unsig
 }
 
 // conv1a: for 'conv1a' of Conv_1a; 96 cycles a window
-static void u_conv1a(bhc::stream<8, 2> &in, bhc::stream<14, 2> &out, unsigned windows) {
+static void u_conv1a(bhc::stream<8, 16> &in, bhc::stream<14, 2> &out, unsigned windows) {
   BHC_PRAGMA(HLS array_partition variable=mem_conv1a_weights type=complete dim=2)
   BHC_PRAGMA(HLS array_partition variable=mem_conv1a_weights type=complete dim=3)
   BHC_PRAGMA(HLS bind_storage variable=mem_conv1a_weights type=rom_1p impl=lutram)
@@ -98,14 +98,14 @@ static void u_act1a(bhc::stream<14, 2> &in, bhc::stream<4, 2> &out, unsigned win
 }
 
 // conv1b_in_width: for 'conv1b' of Conv_1b; 32 cycles a window
-static void u_conv1b_in_width(bhc::stream<4, 2> &in, bhc::stream<8, 2> &out, unsigned windows) {
+static void u_conv1b_in_width(bhc::stream<4, 2> &in, bhc::stream<8, 16> &out, unsigned windows) {
   bhc::width<
       /*Bits=*/2, /*InLanes=*/2, /*OutLanes=*/4
   >(in, out, windows * 32);
 }
 
 // conv1b_window: for 'conv1b' of Conv_1b; 96 cycles a window
-static void u_conv1b_window(bhc::stream<8, 2> &in, bhc::stream<8, 2> &out, unsigned windows) {
+static void u_conv1b_window(bhc::stream<8, 16> &in, bhc::stream<8, 16> &out, unsigned windows) {
   bhc::window<
       /*Bits=*/2, /*Lanes=*/4, /*Chunks=*/1, /*Groups=*/1, /*H=*/16, /*W=*/1, /*KH=*/3, /*KW=*/1, /*SH=*/1, /*SW=*/1,
       /*DH=*/1, /*DW=*/1, /*PT=*/1, /*PL=*/0, /*OH=*/16, /*OW=*/1, /*Replays=*/2, /*ChunkMajor=*/0, /*Rows=*/6,
@@ -114,7 +114,7 @@ static void u_conv1b_window(bhc::stream<8, 2> &in, bhc::stream<8, 2> &out, unsig
 }
 
 // conv1b: for 'conv1b' of Conv_1b; 96 cycles a window
-static void u_conv1b(bhc::stream<8, 2> &in, bhc::stream<14, 2> &out, unsigned windows) {
+static void u_conv1b(bhc::stream<8, 16> &in, bhc::stream<14, 2> &out, unsigned windows) {
   BHC_PRAGMA(HLS array_partition variable=mem_conv1b_weights type=complete dim=2)
   BHC_PRAGMA(HLS array_partition variable=mem_conv1b_weights type=complete dim=3)
   BHC_PRAGMA(HLS bind_storage variable=mem_conv1b_weights type=rom_1p impl=lutram)
@@ -147,7 +147,7 @@ static void u_add1(bhc::stream<4, 17> &a, bhc::stream<4, 3> &b, bhc::stream<6, 2
 }
 
 // sum1: for 'sum1' of ; 32 cycles a window
-static void u_sum1(bhc::stream<6, 2> &in, bhc::stream<4, 2> &out, unsigned windows) {
+static void u_sum1(bhc::stream<6, 2> &in, bhc::stream<4, 16> &out, unsigned windows) {
   BHC_PRAGMA(HLS array_partition variable=mem_sum1_thresholds_0 type=complete dim=2)
   BHC_PRAGMA(HLS array_partition variable=mem_sum1_thresholds_1 type=complete dim=2)
   BHC_PRAGMA(HLS bind_storage variable=mem_sum1_thresholds_1 type=rom_1p impl=lutram)
@@ -158,7 +158,7 @@ static void u_sum1(bhc::stream<6, 2> &in, bhc::stream<4, 2> &out, unsigned windo
 }
 
 // sum1_fork: for 'sum1' of ; 32 cycles a window
-static void u_sum1_fork(bhc::stream<4, 2> &in, bhc::stream<4, 2> &out0, bhc::stream<4, 17> &out1,
+static void u_sum1_fork(bhc::stream<4, 16> &in, bhc::stream<4, 2> &out0, bhc::stream<4, 17> &out1,
     unsigned windows) {
   bhc::fork<
       /*Width=*/4, /*Sinks=*/2
@@ -166,14 +166,14 @@ static void u_sum1_fork(bhc::stream<4, 2> &in, bhc::stream<4, 2> &out0, bhc::str
 }
 
 // conv2a_in_width: for 'conv2a' of Conv_2a; 32 cycles a window
-static void u_conv2a_in_width(bhc::stream<4, 2> &in, bhc::stream<8, 2> &out, unsigned windows) {
+static void u_conv2a_in_width(bhc::stream<4, 2> &in, bhc::stream<8, 16> &out, unsigned windows) {
   bhc::width<
       /*Bits=*/2, /*InLanes=*/2, /*OutLanes=*/4
   >(in, out, windows * 32);
 }
 
 // conv2a_window: for 'conv2a' of Conv_2a; 96 cycles a window
-static void u_conv2a_window(bhc::stream<8, 2> &in, bhc::stream<8, 2> &out, unsigned windows) {
+static void u_conv2a_window(bhc::stream<8, 16> &in, bhc::stream<8, 16> &out, unsigned windows) {
   bhc::window<
       /*Bits=*/2, /*Lanes=*/4, /*Chunks=*/1, /*Groups=*/1, /*H=*/16, /*W=*/1, /*KH=*/3, /*KW=*/1, /*SH=*/1, /*SW=*/1,
       /*DH=*/1, /*DW=*/1, /*PT=*/1, /*PL=*/0, /*OH=*/16, /*OW=*/1, /*Replays=*/2, /*ChunkMajor=*/0, /*Rows=*/6,
@@ -182,7 +182,7 @@ static void u_conv2a_window(bhc::stream<8, 2> &in, bhc::stream<8, 2> &out, unsig
 }
 
 // conv2a: for 'conv2a' of Conv_2a; 96 cycles a window
-static void u_conv2a(bhc::stream<8, 2> &in, bhc::stream<14, 2> &out, unsigned windows) {
+static void u_conv2a(bhc::stream<8, 16> &in, bhc::stream<14, 2> &out, unsigned windows) {
   BHC_PRAGMA(HLS array_partition variable=mem_conv2a_weights type=complete dim=2)
   BHC_PRAGMA(HLS array_partition variable=mem_conv2a_weights type=complete dim=3)
   BHC_PRAGMA(HLS bind_storage variable=mem_conv2a_weights type=rom_1p impl=lutram)
@@ -208,14 +208,14 @@ static void u_act2a(bhc::stream<14, 2> &in, bhc::stream<4, 2> &out, unsigned win
 }
 
 // conv2b_in_width: for 'conv2b' of Conv_2b; 32 cycles a window
-static void u_conv2b_in_width(bhc::stream<4, 2> &in, bhc::stream<8, 2> &out, unsigned windows) {
+static void u_conv2b_in_width(bhc::stream<4, 2> &in, bhc::stream<8, 16> &out, unsigned windows) {
   bhc::width<
       /*Bits=*/2, /*InLanes=*/2, /*OutLanes=*/4
   >(in, out, windows * 32);
 }
 
 // conv2b_window: for 'conv2b' of Conv_2b; 96 cycles a window
-static void u_conv2b_window(bhc::stream<8, 2> &in, bhc::stream<8, 2> &out, unsigned windows) {
+static void u_conv2b_window(bhc::stream<8, 16> &in, bhc::stream<8, 16> &out, unsigned windows) {
   bhc::window<
       /*Bits=*/2, /*Lanes=*/4, /*Chunks=*/1, /*Groups=*/1, /*H=*/16, /*W=*/1, /*KH=*/3, /*KW=*/1, /*SH=*/1, /*SW=*/1,
       /*DH=*/1, /*DW=*/1, /*PT=*/1, /*PL=*/0, /*OH=*/16, /*OW=*/1, /*Replays=*/2, /*ChunkMajor=*/0, /*Rows=*/6,
@@ -224,7 +224,7 @@ static void u_conv2b_window(bhc::stream<8, 2> &in, bhc::stream<8, 2> &out, unsig
 }
 
 // conv2b: for 'conv2b' of Conv_2b; 96 cycles a window
-static void u_conv2b(bhc::stream<8, 2> &in, bhc::stream<14, 2> &out, unsigned windows) {
+static void u_conv2b(bhc::stream<8, 16> &in, bhc::stream<14, 2> &out, unsigned windows) {
   BHC_PRAGMA(HLS array_partition variable=mem_conv2b_weights type=complete dim=2)
   BHC_PRAGMA(HLS array_partition variable=mem_conv2b_weights type=complete dim=3)
   BHC_PRAGMA(HLS bind_storage variable=mem_conv2b_weights type=rom_1p impl=lutram)
@@ -275,14 +275,14 @@ static void u_gap(bhc::stream<4, 2> &in, bhc::stream<12, 2> &out, unsigned windo
 }
 
 // fc_in_width: for 'fc' of ; 2 cycles a window
-static void u_fc_in_width(bhc::stream<12, 2> &in, bhc::stream<24, 2> &out, unsigned windows) {
+static void u_fc_in_width(bhc::stream<12, 2> &in, bhc::stream<24, 16> &out, unsigned windows) {
   bhc::width<
       /*Bits=*/6, /*InLanes=*/2, /*OutLanes=*/4
   >(in, out, windows * 2);
 }
 
 // fc: for 'fc' of ; 3 cycles a window
-static void u_fc(bhc::stream<24, 2> &in, bhc::stream<10, 2> &out, unsigned windows) {
+static void u_fc(bhc::stream<24, 16> &in, bhc::stream<10, 2> &out, unsigned windows) {
   BHC_PRAGMA(HLS array_partition variable=mem_fc_weights type=complete dim=3)
   BHC_PRAGMA(HLS bind_storage variable=mem_fc_weights type=rom_1p impl=lutram)
   BHC_PRAGMA(HLS bind_storage variable=mem_fc_bias type=rom_1p impl=lutram)
@@ -309,38 +309,36 @@ void bhc_top(bhc::axis_stream<8> &s_axis, bhc::axis_stream<16> &m_axis, unsigned
   BHC_PRAGMA(HLS dataflow)
   bhc::stream<8, 2> s_in("in");  // in: 2 x signed4, 16 beats = input
   bhc::stream<16, 2> s_conv0("conv0");  // conv0: 2 x signed8, 32 beats = conv0
-  bhc::stream<8, 2> s_conv0_window("conv0_window");  // conv0_window: 2 x signed4, 96 beats
-  bhc::stream<4, 2> s_act0("act0");  // act0: 2 x unsigned2, 32 beats = act0
+  bhc::stream<8, 16> s_conv0_window("conv0_window");  // conv0_window: 2 x signed4, 96 beats
+  bhc::stream<4, 16> s_act0("act0");  // act0: 2 x unsigned2, 32 beats = act0
   bhc::stream<4, 2> s_act0_0("act0_0");  // act0_0: 2 x unsigned2, 32 beats
   bhc::stream<4, 17> s_act0_1("act0_1");  // act0_1: 2 x unsigned2, 32 beats
   BHC_PRAGMA(HLS bind_storage variable=s_act0_1 type=fifo impl=srl)
-  bhc::stream<8, 2> s_conv1a_in_width("conv1a_in_width");  // conv1a_in_width: 4 x unsigned2, 16 beats
+  bhc::stream<8, 16> s_conv1a_in_width("conv1a_in_width");  // conv1a_in_width: 4 x unsigned2, 16 beats
   bhc::stream<14, 2> s_conv1a("conv1a");  // conv1a: 2 x signed7, 32 beats = conv1a
-  bhc::stream<8, 2> s_conv1a_window("conv1a_window");  // conv1a_window: 4 x unsigned2, 96 beats
+  bhc::stream<8, 16> s_conv1a_window("conv1a_window");  // conv1a_window: 4 x unsigned2, 96 beats
   bhc::stream<4, 2> s_act1a("act1a");  // act1a: 2 x unsigned2, 32 beats = act1a
-  bhc::stream<8, 2> s_conv1b_in_width("conv1b_in_width");  // conv1b_in_width: 4 x unsigned2, 16 beats
+  bhc::stream<8, 16> s_conv1b_in_width("conv1b_in_width");  // conv1b_in_width: 4 x unsigned2, 16 beats
   bhc::stream<14, 2> s_conv1b("conv1b");  // conv1b: 2 x signed7, 32 beats = conv1b
-  bhc::stream<8, 2> s_conv1b_window("conv1b_window");  // conv1b_window: 4 x unsigned2, 96 beats
+  bhc::stream<8, 16> s_conv1b_window("conv1b_window");  // conv1b_window: 4 x unsigned2, 96 beats
   bhc::stream<4, 3> s_act1b("act1b");  // act1b: 2 x unsigned2, 32 beats = act1b
-  BHC_PRAGMA(HLS bind_storage variable=s_act1b type=fifo impl=srl)
   bhc::stream<6, 2> s_add1("add1");  // add1: 2 x unsigned3, 32 beats = add1
-  bhc::stream<4, 2> s_sum1("sum1");  // sum1: 2 x unsigned2, 32 beats = sum1
+  bhc::stream<4, 16> s_sum1("sum1");  // sum1: 2 x unsigned2, 32 beats = sum1
   bhc::stream<4, 2> s_sum1_0("sum1_0");  // sum1_0: 2 x unsigned2, 32 beats
   bhc::stream<4, 17> s_sum1_1("sum1_1");  // sum1_1: 2 x unsigned2, 32 beats
   BHC_PRAGMA(HLS bind_storage variable=s_sum1_1 type=fifo impl=srl)
-  bhc::stream<8, 2> s_conv2a_in_width("conv2a_in_width");  // conv2a_in_width: 4 x unsigned2, 16 beats
+  bhc::stream<8, 16> s_conv2a_in_width("conv2a_in_width");  // conv2a_in_width: 4 x unsigned2, 16 beats
   bhc::stream<14, 2> s_conv2a("conv2a");  // conv2a: 2 x signed7, 32 beats = conv2a
-  bhc::stream<8, 2> s_conv2a_window("conv2a_window");  // conv2a_window: 4 x unsigned2, 96 beats
+  bhc::stream<8, 16> s_conv2a_window("conv2a_window");  // conv2a_window: 4 x unsigned2, 96 beats
   bhc::stream<4, 2> s_act2a("act2a");  // act2a: 2 x unsigned2, 32 beats = act2a
-  bhc::stream<8, 2> s_conv2b_in_width("conv2b_in_width");  // conv2b_in_width: 4 x unsigned2, 16 beats
+  bhc::stream<8, 16> s_conv2b_in_width("conv2b_in_width");  // conv2b_in_width: 4 x unsigned2, 16 beats
   bhc::stream<14, 2> s_conv2b("conv2b");  // conv2b: 2 x signed7, 32 beats = conv2b
-  bhc::stream<8, 2> s_conv2b_window("conv2b_window");  // conv2b_window: 4 x unsigned2, 96 beats
+  bhc::stream<8, 16> s_conv2b_window("conv2b_window");  // conv2b_window: 4 x unsigned2, 96 beats
   bhc::stream<4, 3> s_act2b("act2b");  // act2b: 2 x unsigned2, 32 beats = act2b
-  BHC_PRAGMA(HLS bind_storage variable=s_act2b type=fifo impl=srl)
   bhc::stream<6, 2> s_add2("add2");  // add2: 2 x unsigned3, 32 beats = add2
   bhc::stream<4, 2> s_sum2("sum2");  // sum2: 2 x unsigned2, 32 beats = sum2
   bhc::stream<12, 2> s_gap("gap");  // gap: 2 x unsigned6, 2 beats = gap
-  bhc::stream<24, 2> s_fc_in_width("fc_in_width");  // fc_in_width: 4 x unsigned6, 1 beats
+  bhc::stream<24, 16> s_fc_in_width("fc_in_width");  // fc_in_width: 4 x unsigned6, 1 beats
   bhc::stream<10, 2> s_fc("fc");  // fc: 1 x signed10, 3 beats = fc
 
   BHC_RUN("read_input()", read_input(s_axis, s_in, windows));
