@@ -263,7 +263,6 @@ def geometry(x: Type, op: Conv | MaxPool | SumPool) -> Params:
     """The window parameters that bhc_window and bhc_shift share."""
     height, width, _ = x.image
     oh, ow = windows(x.image, op)
-    dilation = (1, 1) if isinstance(op, SumPool) else op.dilation
     return {
         "H": height,
         "W": width,
@@ -271,8 +270,8 @@ def geometry(x: Type, op: Conv | MaxPool | SumPool) -> Params:
         "KW": op.kernel[1],
         "SH": op.stride[0],
         "SW": op.stride[1],
-        "DH": dilation[0],
-        "DW": dilation[1],
+        "DH": op.dilation[0],
+        "DW": op.dilation[1],
         "PT": op.pads.top,
         "PL": op.pads.left,
         "OH": oh,
