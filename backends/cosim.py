@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from shutil import rmtree
@@ -17,15 +17,29 @@ from shutil import rmtree
 import numpy as np
 from numpy.typing import NDArray
 
-from bhc.backends.beats import beat_bytes, pack, unpack
+from bhc.backends.beats import beat_bytes, pack
+from bhc.backends.compare import (
+    CosimResult,
+    Mismatch,
+    StreamRow,
+    Workload,
+    beats,
+    carried,
+    check,
+    consumers,
+    producers,
+    source,
+    workload,
+)
 from bhc.backends.plan import BuildPlan
 from bhc.backends.rtl import TOP, emit, stream_signals
 from bhc.backends.runner import Job, Tool, file_errors, find_compiler, find_verilator, run, run_all, write
 from bhc.diagnostics import BhcError, fail
-from bhc.ir.evaluate import evaluate
 from bhc.ir.graph import Graph
 from bhc.ir.ops import IntArray
 from bhc.ir.pipeline import Pipeline
+
+__all__ = ["CosimResult", "Mismatch", "StreamRow", "cosim", "lint", "plan"]
 
 _STREAMS = "cosim_streams.inc"
 _DRIVER = "cosim_driver.cpp"
@@ -43,98 +57,6 @@ _ONE_UNIT_BYTES = 500_000
 _TOOL_TIMEOUT_S = 1800.0
 #: Assertions are checked; registers without reset, and X, take random values (the driver seeds them).
 _VERILATOR_FLAGS = ("--cc", "--assert", "--x-initial", "unique", "--x-assign", "unique", "-Wno-fatal", "-O3")
-#: Elements compared at once: bounds the memory that a long run takes.
-_CHUNK_ELEMENTS = 1 << 22
-
-
-@dataclass(frozen=True, slots=True)
-class Mismatch:
-    """Where a stream first differs from the evaluator: at index `position` of the value, in `window`."""
-
-    stage: str
-    stream: str
-    value: str
-    window: int
-    position: tuple[int, ...]
-    expected: int
-    got: int
-
-    def __str__(self) -> str:
-        return (
-            f"stage '{self.stage}', stream '{self.stream}' (value '{self.value}'), window {self.window}, "
-            f"position {list(self.position)}: expected {self.expected}, got {self.got}"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class StreamRow:
-    """What was seen of one stream.
-
-    stage: its producer; empty for the input of the design. value: the graph's value, if it carries one.
-    values, mismatches: elements compared, and those that differed. cycles_per_window: steady, None for one
-    window. first, last: cycles of the first window's first and last beat, counted from the first input beat.
-    blocked, starved: cycles with valid and no ready, and with ready and no valid.
-    """
-
-    stream: str
-    stage: str
-    value: str | None
-    beats: int
-    values: int
-    mismatches: int
-    first: int
-    last: int
-    cycles_per_window: float | None
-    blocked: int
-    starved: int
-
-
-@dataclass(frozen=True, slots=True)
-class CosimResult:
-    """The outcome; equality held everywhere if `mismatches` is 0.
-
-    latency_cycles: from the cycle in which the first input beat is taken to that of the first window's last
-    output beat. cycles_per_window_measured: between the last output beats of successive windows, over the
-    second half of the run; None for one window. Both say something about the design only without stalls.
-    """
-
-    windows: int
-    values: int
-    mismatches: int
-    first_mismatch: Mismatch | None
-    latency_cycles: int
-    cycles_per_window_measured: float | None
-    cycles: int
-    streams: tuple[StreamRow, ...]
-
-
-def _producers(pipeline: Pipeline) -> dict[str, str]:
-    """Stage of every stream, in topological order; the input's is empty."""
-    found = {pipeline.input: ""}
-    for stage in pipeline.stages:
-        found.update(dict.fromkeys(stage.sinks, stage.name))
-    return found
-
-
-def _consumers(pipeline: Pipeline) -> dict[str, str]:
-    return {name: stage.name for stage in pipeline.stages for name in stage.sources}
-
-
-def _values(pipeline: Pipeline) -> dict[str, str]:
-    """The streams to compare, in topological order, with the values that they carry.
-
-    The output carries what went into the FIFOs before it.
-    """
-    makers = {name: stage for stage in pipeline.stages for name in stage.sinks}
-    found = {}
-    for name in _producers(pipeline):
-        value, stream = pipeline.streams[name].value, name
-        while value is None and name == pipeline.output and makers[stream].kernel == "bhc_fifo":
-            (stream,) = makers[stream].sources
-            value = pipeline.streams[stream].value
-        if value is not None:
-            found[name] = value
-    return found
 
 
 def plan(pipeline: Pipeline) -> BuildPlan:
@@ -142,7 +64,7 @@ def plan(pipeline: Pipeline) -> BuildPlan:
     signals = stream_signals(pipeline)
     control = ["`verilator_config", *(f'no_inline -module "{module}"' for module in _SHARED)]
     rows = []
-    for name in _producers(pipeline):
+    for name in producers(pipeline):
         stream, signal = pipeline.streams[name], signals[name]
         suffixes = ["valid", "ready"]
         if name == pipeline.output:
@@ -287,27 +209,28 @@ def _read_summary(records: Path, names: Sequence[str]) -> tuple[str, int, dict[s
     return state[0], int(cycles[0]), seen
 
 
-def _complain(pipeline: Pipeline, state: str, cycles: int, windows: int, seen: Mapping[str, _Seen]) -> BhcError:
+def _complain(
+    pipeline: Pipeline, state: str, cycles: int, results: int, wanted: Mapping[str, int], seen: Mapping[str, _Seen]
+) -> BhcError:
     """The diagnostic for a run that did not finish: which stage waits for which."""
-    producers, consumers = _producers(pipeline), _consumers(pipeline)
+    makers, takers = producers(pipeline), consumers(pipeline)
 
     def edge(name: str) -> str:
-        return f"'{name}' ({producers[name] or 'host'} -> {consumers.get(name, 'host')})"
+        return f"'{name}' ({makers[name] or 'host'} -> {takers.get(name, 'host')})"
 
     if state == "tlast":
         return fail("BHC513", f"in cycle {cycles - 1}, m_axis_tlast was not where a window ends")
     if state == "surplus":
-        extra = [edge(n) for n, s in seen.items() if s.last.size > windows]
+        extra = [edge(n) for n, s in seen.items() if n in wanted and s.beats > wanted[n]]
         return fail(
             "BHC512",
-            f"more beats than {windows} windows have, by cycle {cycles}, on stream {', '.join(extra)}",
+            f"more beats than {results} windows have, by cycle {cycles}, on stream {', '.join(extra)}",
         )
     lines = []
     for name, stream in seen.items():
-        wanted = windows * pipeline.streams[name].beats
-        if stream.beats >= wanted:
+        if name not in wanted or stream.beats >= wanted[name]:
             continue
-        maker, taker = producers[name] or "the host", consumers.get(name, "the host")
+        maker, taker = makers[name] or "the host", takers.get(name, "the host")
         match stream.valid, stream.ready:
             case True, False:
                 what = f"{maker} waits for {taker} to take a beat"
@@ -315,9 +238,9 @@ def _complain(pipeline: Pipeline, state: str, cycles: int, windows: int, seen: M
                 what = f"{taker} waits for {maker} to make a beat"
             case _:
                 continue
-        lines.append(f"  {edge(name)}: {what} ({stream.beats} of {wanted} moved)")
+        lines.append(f"  {edge(name)}: {what} ({stream.beats} of {wanted[name]} moved)")
     done = seen[pipeline.output].last.size
-    message = f"the design got stuck before cycle {cycles}, after {done} of {windows} windows:"
+    message = f"the design got stuck before cycle {cycles}, after {done} of {results} windows:"
     return fail(
         "BHC511",
         "\n".join([message, *lines]),
@@ -325,14 +248,8 @@ def _complain(pipeline: Pipeline, state: str, cycles: int, windows: int, seen: M
     )
 
 
-def _first_difference(row: StreamRow, values: IntArray, expected: IntArray, window: int) -> tuple[int, Mismatch | None]:
-    """(elements that differ, the first of them); `window` numbers the first window given."""
-    if np.array_equal(values, expected):
-        return 0, None
-    differing = np.argwhere(values != expected)
-    first = tuple(int(i) for i in differing[0])
-    place = (row.stage, row.stream, row.value or "", window + first[0], first[1:])
-    return len(differing), Mismatch(*place, int(expected[first]), int(values[first]))
+def _since(zero: int, cycles: NDArray[np.uint64]) -> int | None:
+    return int(cycles[0]) - zero if cycles.size else None
 
 
 def _steady(last: NDArray[np.uint64]) -> float | None:
@@ -346,7 +263,7 @@ def _steady(last: NDArray[np.uint64]) -> float | None:
 def cosim(
     pipeline: Pipeline,
     graph: Graph,
-    inputs: Mapping[str, IntArray],
+    inputs: Mapping[str, IntArray | Sequence[IntArray]],
     workdir: Path,
     *,
     stalls: int | None = None,
@@ -354,16 +271,15 @@ def cosim(
 ) -> CosimResult:
     """Simulate the design on N >= 1 windows and compare every stream that carries a value with the evaluator.
 
-    inputs: the graph's integer inputs, (N, *shape) each. workdir: gets build/cosim and logs/. stalls: seed of
+    inputs: the graph's integer input, (N, *shape); of a streamed graph (bhc.ir.stream), a recording (R, *shape without
+    rows), or several, with a reset between them. workdir: gets build/cosim and logs/. stalls: seed of
     random pauses at both ends; None for none. vcd: file for waveforms. Raises BhcError (BHC501..BHC504,
     BHC511..BHC513), and evaluate.RangeError for inputs outside their types. A mismatch is not an error here:
     it is in the result.
     """
-    producers = _producers(pipeline)
-    source = pipeline.streams[pipeline.input]
-    if source.value is None:
-        raise ValueError("the input stream of the pipeline carries no value")
-    windows = inputs[source.value].shape[0]
+    load = workload(graph, inputs)
+    entry, data = source(pipeline, load)
+    wanted = [beats(pipeline, load, part) for part in load.runs]
     directory = (workdir / "build" / ("cosim" if vcd is None else "cosim-vcd")).resolve()
     logs = (workdir / "logs").resolve()
     simulator = _build(plan(pipeline), directory, logs, trace=vcd is not None)
@@ -373,22 +289,23 @@ def cosim(
         if records.is_dir():
             rmtree(records)
         records.mkdir()
-        pack(np.asarray(inputs[source.value], np.int64), source).tofile(directory / "input.bin")
+        pack(data, entry).tofile(directory / "input.bin")
+        (directory / "runs.txt").write_text("".join(_run_line(pipeline, counts) for counts in wanted))
     slowest = max((stage.cycles for stage in pipeline.stages), default=0)
     arguments = (
-        *("input.bin", str(beat_bytes(source)), "records", str(windows), str(_PATIENCE + 4 * slowest)),
+        *("input.bin", str(beat_bytes(entry)), "records", "runs.txt", str(_PATIENCE + 4 * slowest)),
         *("-" if stalls is None else str(stalls), str(max(_SHORTEST_JAM, slowest))),
         "-" if vcd is None else vcd.resolve(),
     )
     run(Job(Tool((str(simulator),)), arguments, directory, logs / "cosim-run.log"))
 
-    state, cycles, seen = _read_summary(records, tuple(producers))
+    state, cycles, seen = _read_summary(records, tuple(producers(pipeline)))
     if state != "finished":
-        raise _complain(pipeline, state, cycles, windows, seen)
-    rows, first_mismatch = _check(pipeline, graph, inputs, records, _rows(pipeline, graph, windows, seen))
+        raise _complain(pipeline, state, cycles, load.results, wanted[-1], seen)
+    rows, first_mismatch = check(pipeline, load, records, _rows(pipeline, load, seen))
     zero = int(seen[pipeline.input].first[0])
     return CosimResult(
-        windows,
+        load.results,
         sum(row.values for row in rows),
         sum(row.mismatches for row in rows),
         first_mismatch,
@@ -399,9 +316,16 @@ def cosim(
     )
 
 
-def _rows(pipeline: Pipeline, graph: Graph, windows: int, seen: Mapping[str, _Seen]) -> list[StreamRow]:
+def _run_line(pipeline: Pipeline, wanted: Mapping[str, int]) -> str:
+    """A run as the driver reads it."""
+    streams = " ".join(str(wanted.get(name, "-")) for name in producers(pipeline))
+    return f"{wanted[pipeline.input]} {streams}\n"
+
+
+def _rows(pipeline: Pipeline, load: Workload, seen: Mapping[str, _Seen]) -> list[StreamRow]:
     """A row per stream in topological order; nothing is compared yet."""
-    values, types = _values(pipeline), graph.types()
+    values = carried(pipeline)
+    elements = {v: sum(load.counts(part)[v] for part in load.runs) * load.units(v) for v in values.values()}
     zero = int(seen[pipeline.input].first[0])
     return [
         StreamRow(
@@ -409,42 +333,13 @@ def _rows(pipeline: Pipeline, graph: Graph, windows: int, seen: Mapping[str, _Se
             stage=stage,
             value=values.get(name),
             beats=seen[name].beats,
-            values=windows * types[values[name]].elements if name in values else 0,
+            values=elements[values[name]] if name in values else 0,
             mismatches=0,
-            first=int(seen[name].first[0]) - zero,
-            last=int(seen[name].last[0]) - zero,
+            first=_since(zero, seen[name].first),
+            last=_since(zero, seen[name].last),
             cycles_per_window=_steady(seen[name].last),
             blocked=seen[name].blocked,
             starved=seen[name].starved,
         )
-        for name, stage in _producers(pipeline).items()
+        for name, stage in producers(pipeline).items()
     ]
-
-
-def _check(
-    pipeline: Pipeline, graph: Graph, inputs: Mapping[str, IntArray], records: Path, rows: Sequence[StreamRow]
-) -> tuple[tuple[StreamRow, ...], Mismatch | None]:
-    """Compare all records with the evaluator: the rows with their mismatches, and the first difference."""
-    types = graph.types()
-    windows = next(iter(inputs.values())).shape[0]
-    chunk = max(1, _CHUNK_ELEMENTS // max(t.elements for t in types.values()))
-    wrong = [0] * len(rows)
-    first: dict[int, Mismatch] = {}
-    for start in range(0, windows, chunk):
-        values = evaluate(graph, {name: x[start : start + chunk] for name, x in inputs.items()})
-        for number, row in enumerate(rows):
-            if row.value is None:
-                continue
-            stream, expected = pipeline.streams[row.stream], values[row.value]
-            size = beat_bytes(stream)
-            beats = expected.shape[0] * stream.beats
-            path = records / f"{number}.beats"
-            with file_errors("read", path):
-                data = np.fromfile(path, np.uint8, beats * size, offset=start * stream.beats * size)
-            got = unpack(data.reshape(beats, size), stream, types[row.value].shape)
-            count, difference = _first_difference(row, got, expected, start)
-            wrong[number] += count
-            if difference is not None:
-                first.setdefault(number, difference)
-    checked = tuple(replace(row, mismatches=count) for row, count in zip(rows, wrong, strict=True))
-    return checked, first[min(first)] if first else None

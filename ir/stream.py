@@ -207,6 +207,62 @@ def frame_span(op: Frame) -> int:
     return (op.rows - 1) * op.dilation + 1
 
 
+def rows_needed(graph: Graph, outputs: int = 1) -> int:
+    """Rows of the input from which so many results follow, for a streamed graph."""
+    needed = dict.fromkeys(graph.outputs, outputs)
+    for node in reversed(graph.nodes):
+        count = needed.get(node.name)
+        if count is None:
+            continue
+        match node.op:
+            case Conv() | MaxPool() | SumPool() if node.op.endless:
+                count = (count - 1) * node.op.stride[0] + span(node.op)
+            case Frame():
+                count = (count - 1) * node.op.stride + frame_span(node.op)
+            case _:
+                pass
+        for name in node.inputs:
+            needed[name] = max(needed.get(name, 0), count)
+    return needed[graph.inputs[0].name]
+
+
+def is_streamed(graph: Graph) -> bool:
+    """Whether a graph is for one hop of a sequence, not for a window alone."""
+    return any(is_endless(node.op) or isinstance(node.op, Frame) for node in graph.nodes)
+
+
+def lengths(graph: Graph, rows: int) -> dict[str, int]:
+    """How many rows of every sequence, and how many of every other value, follow from so many rows of the input."""
+    (declared,) = graph.inputs
+    found = {declared.name: rows}
+    for node in graph.nodes:
+        have = min(found[name] for name in node.inputs)
+        match node.op:
+            case Conv() | MaxPool() | SumPool() if node.op.endless:
+                have = max(0, (have - span(node.op)) // node.op.stride[0] + 1)
+            case Frame():
+                have = max(0, (have - frame_span(node.op)) // node.op.stride + 1)
+            case _:
+                pass
+        found[node.name] = have
+    return found
+
+
+def row_elements(graph: Graph) -> dict[str, int]:
+    """Elements of a row of every sequence, and of every other value as a whole."""
+    running = sequences(graph)
+    return {
+        name: value.elements // (value.image[0] if name in running else 1) for name, value in graph.types().items()
+    }
+
+
+def filling(graph: Graph) -> int:
+    """Whole hops that endless sequences take before the first result can follow; 0 without any."""
+    if not is_streamed(graph):
+        return 0
+    return -(-rows_needed(graph) // graph.inputs[0].type.image[0]) - 1
+
+
 def evaluate(graph: Graph, recording: IntArray) -> Values:
     """Every value of a streamed graph for a whole recording: (R, *input shape without rows), R rows.
 
