@@ -10,12 +10,12 @@ from bhc.diagnostics import BhcError
 from bhc.ir import passes, text
 from bhc.ir.evaluate import evaluate as evaluate_windows
 from bhc.ir.stream import Stream, evaluate, rewrite, windows
-from tests.strategies import graphs, inputs
+from tests.strategies import graphs, inputs, streamable
 
 
 @given(st.data())
 def test_windows(data: st.DataObject) -> None:
-    graph = passes.run(data.draw(graphs()))
+    graph = passes.run(data.draw(st.one_of(graphs(), streamable())))
     (declared,) = graph.inputs
     rows = declared.type.image[0]
     assume(len(declared.type.shape) > 1 and rows > 1)
