@@ -65,8 +65,8 @@ class Layout:
     reserved: frozenset[str] = frozenset()
     #: The stream that the host feeds.
     source: str = ""
-    #: Windows of input before the first that has a result.
-    filling: int = 0
+    #: Windows of input before the first that has a result, if the graph is streamed.
+    filling: int | None = None
     streams: dict[str, Stream] = field(default_factory=dict)
     stages: list[Stage] = field(default_factory=list)
     processes: list[Network] = field(default_factory=list)

@@ -256,10 +256,10 @@ def row_elements(graph: Graph) -> dict[str, int]:
     }
 
 
-def filling(graph: Graph) -> int:
-    """Whole hops that endless sequences take before the first result can follow; 0 without any."""
+def filling(graph: Graph) -> int | None:
+    """Whole hops that endless sequences take before the first result can follow; None without any."""
     if not is_streamed(graph):
-        return 0
+        return None
     return -(-rows_needed(graph) // graph.inputs[0].type.image[0]) - 1
 
 

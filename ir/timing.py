@@ -397,15 +397,16 @@ class Timing:
 
 
 def run(
-    factories: list[Factory], channels: list[Channel], output: Channel, beats: int, windows: int, filling: int = 0
+    factories: list[Factory], channels: list[Channel], output: Channel, beats: int, windows: int, filling: int | None = None
 ) -> Timing:
     """Evaluate the network until it has made the results of `windows` windows. Raises DeadlockError.
 
-    filling: further windows of input that endless sequences take before the first result.
+    filling: further windows of input that endless sequences take before the first result; None if there are none. They
+    take more than they need for the last one, too: then processes are left that wait for input.
     """
-    live = [factory(windows + filling) for factory in factories]
+    live = [factory(windows + (filling or 0)) for factory in factories]
     progress, rounds = -1, 0
-    while live and not (filling and len(output.takes) >= windows * beats):
+    while live and (filling is None or len(output.takes) < windows * beats):
         live = [process for process in live if next(process, True) is None]
         rounds += 1
         if rounds % 256 == 0:
