@@ -16,8 +16,8 @@ def beat_bytes(stream: Stream) -> int:
 
 
 def pack(values: IntArray, stream: Stream) -> NDArray[np.uint8]:
-    """Windows (N, ...) in stream order as beats (N * beats, beat_bytes); lane 0 lowest, padding zero."""
-    elements = values.reshape(values.shape[0] * stream.beats, stream.lanes, 1)
+    """Values in stream order as beats (number, beat_bytes); lane 0 lowest, padding zero."""
+    elements = values.reshape(-1, stream.lanes, 1)
     stored = (elements + 1) >> 1 if stream.kind == Kind.BIPOLAR else elements
     bits = ((stored >> np.arange(stream.bits)) & 1).astype(np.uint8)
     return np.packbits(bits.reshape(-1, stream.width), axis=1, bitorder="little")

@@ -6,7 +6,7 @@ the stream's row; docs/cosim.md says what is compared.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,10 +14,11 @@ import numpy as np
 
 from bhc.backends.beats import beat_bytes, unpack
 from bhc.backends.runner import file_errors
-from bhc.ir.evaluate import evaluate
+from bhc.ir.evaluate import Values, evaluate
 from bhc.ir.graph import Graph
 from bhc.ir.ops import IntArray
 from bhc.ir.pipeline import Pipeline, Stream
+from bhc.ir.stream import Evaluator, is_streamed, lengths, row_elements
 
 #: Elements compared at once: bounds the memory that a long run takes.
 _CHUNK_ELEMENTS = 1 << 22
@@ -25,7 +26,9 @@ _CHUNK_ELEMENTS = 1 << 22
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """Where a stream first differs from the evaluator: at index `position` of the value, in `window`."""
+    """Where a stream first differs from the evaluator: at index `position` of the value, in `window` (of a sequence: in
+    that row).
+    """
 
     stage: str
     stream: str
@@ -116,12 +119,69 @@ def carried(pipeline: Pipeline) -> dict[str, str]:
     return found
 
 
-def source(pipeline: Pipeline, inputs: Mapping[str, IntArray]) -> tuple[Stream, IntArray]:
-    """The input stream of the design, and its windows (N, *shape)."""
+@dataclass(frozen=True, eq=False, slots=True)
+class Workload:
+    """What a design is fed, one run after another with a reset between, and what its values then are.
+
+    runs: windows (N, *shape), or, for a streamed graph, recordings (R, *shape without rows).
+    """
+
+    graph: Graph
+    runs: tuple[IntArray, ...]
+
+    @property
+    def streamed(self) -> bool:
+        return is_streamed(self.graph)
+
+    def units(self, value: str) -> int:
+        """Elements of one window of a value; of a sequence, of one row."""
+        return row_elements(self.graph)[value] if self.streamed else self.graph.types()[value].elements
+
+    def counts(self, run: IntArray) -> dict[str, int]:
+        """How many windows (or rows, of a sequence) each value has in a run."""
+        return lengths(self.graph, len(run)) if self.streamed else dict.fromkeys(self.graph.types(), len(run))
+
+    @property
+    def results(self) -> int:
+        """Results of all runs: windows, or hops."""
+        return sum(self.counts(run)[self.graph.outputs[0]] for run in self.runs)
+
+    def expected(self) -> Iterator[Values]:
+        """The values, all of the runs in order, in pieces."""
+        (declared,) = self.graph.inputs
+        largest = max(value.elements for value in self.graph.types().values())
+        piece = max(1, _CHUNK_ELEMENTS // largest)
+        if self.streamed:
+            piece *= declared.type.image[0]
+        for run in self.runs:
+            running = Evaluator(self.graph) if self.streamed else None
+            for start in range(0, len(run), piece):
+                part = run[start : start + piece]
+                yield evaluate(self.graph, {declared.name: part}) if running is None else running.push(part)
+
+
+def workload(graph: Graph, inputs: Mapping[str, IntArray | Sequence[IntArray]]) -> Workload:
+    """Of the graph's input: windows, or a recording or several."""
+    (declared,) = graph.inputs
+    given = inputs[declared.name]
+    runs = (given,) if isinstance(given, np.ndarray) else tuple(given)
+    return Workload(graph, tuple(np.asarray(run, np.int64) for run in runs))
+
+
+def source(pipeline: Pipeline, load: Workload) -> tuple[Stream, IntArray]:
+    """The input stream of the design, and all runs' input, (elements,)."""
     stream = pipeline.streams[pipeline.input]
     if stream.value is None:
         raise ValueError("the input stream of the pipeline carries no value")
-    return stream, np.asarray(inputs[stream.value], np.int64)
+    return stream, np.concatenate([run.reshape(-1) for run in load.runs])
+
+
+def beats(pipeline: Pipeline, load: Workload, run: IntArray) -> dict[str, int]:
+    """Beats of every stream in a run, those left out that it does not follow for from the graph alone."""
+    counts, values = load.counts(run), carried(pipeline)
+    if not load.streamed:
+        return {name: len(run) * stream.beats for name, stream in pipeline.streams.items()}
+    return {name: counts[v] * load.units(v) // pipeline.streams[name].lanes for name, v in values.items()}
 
 
 def first_difference(row: StreamRow, values: IntArray, expected: IntArray, window: int) -> tuple[int, Mismatch | None]:
@@ -135,27 +195,24 @@ def first_difference(row: StreamRow, values: IntArray, expected: IntArray, windo
 
 
 def check(
-    pipeline: Pipeline, graph: Graph, inputs: Mapping[str, IntArray], records: Path, rows: Sequence[StreamRow]
+    pipeline: Pipeline, load: Workload, records: Path, rows: Sequence[StreamRow]
 ) -> tuple[tuple[StreamRow, ...], Mismatch | None]:
     """Compare all records with the evaluator: the rows with their mismatches, and the first difference."""
-    types = graph.types()
-    windows = next(iter(inputs.values())).shape[0]
-    chunk = max(1, _CHUNK_ELEMENTS // max(t.elements for t in types.values()))
     wrong = [0] * len(rows)
+    seen = [0] * len(rows)
     first: dict[int, Mismatch] = {}
-    for start in range(0, windows, chunk):
-        values = evaluate(graph, {name: x[start : start + chunk] for name, x in inputs.items()})
+    for values in load.expected():
         for number, row in enumerate(rows):
             if row.value is None:
                 continue
             stream, expected = pipeline.streams[row.stream], values[row.value]
-            size = beat_bytes(stream)
-            beats = expected.shape[0] * stream.beats
+            size, unit = beat_bytes(stream), load.units(row.value) // stream.lanes
             path = records / f"{number}.beats"
             with file_errors("read", path):
-                data = np.fromfile(path, np.uint8, beats * size, offset=start * stream.beats * size)
-            got = unpack(data.reshape(beats, size), stream, types[row.value].shape)
-            count, difference = first_difference(row, got, expected, start)
+                data = np.fromfile(path, np.uint8, len(expected) * unit * size, offset=seen[number] * unit * size)
+            got = unpack(data.reshape(-1, size), stream, expected.shape[1:])
+            count, difference = first_difference(row, got, expected, seen[number])
+            seen[number] += len(expected)
             wrong[number] += count
             if difference is not None:
                 first.setdefault(number, difference)

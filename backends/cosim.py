@@ -18,7 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bhc.backends.beats import beat_bytes, pack
-from bhc.backends.compare import CosimResult, Mismatch, StreamRow, carried, check, consumers, producers, source
+from bhc.backends.compare import (
+    CosimResult,
+    Mismatch,
+    StreamRow,
+    Workload,
+    beats,
+    carried,
+    check,
+    consumers,
+    producers,
+    source,
+    workload,
+)
 from bhc.backends.plan import BuildPlan
 from bhc.backends.rtl import TOP, emit, stream_signals
 from bhc.backends.runner import Job, Tool, file_errors, find_compiler, find_verilator, run, run_all, write
@@ -197,7 +209,9 @@ def _read_summary(records: Path, names: Sequence[str]) -> tuple[str, int, dict[s
     return state[0], int(cycles[0]), seen
 
 
-def _complain(pipeline: Pipeline, state: str, cycles: int, windows: int, seen: Mapping[str, _Seen]) -> BhcError:
+def _complain(
+    pipeline: Pipeline, state: str, cycles: int, results: int, wanted: Mapping[str, int], seen: Mapping[str, _Seen]
+) -> BhcError:
     """The diagnostic for a run that did not finish: which stage waits for which."""
     makers, takers = producers(pipeline), consumers(pipeline)
 
@@ -207,15 +221,14 @@ def _complain(pipeline: Pipeline, state: str, cycles: int, windows: int, seen: M
     if state == "tlast":
         return fail("BHC513", f"in cycle {cycles - 1}, m_axis_tlast was not where a window ends")
     if state == "surplus":
-        extra = [edge(n) for n, s in seen.items() if s.last.size > windows]
+        extra = [edge(n) for n, s in seen.items() if n in wanted and s.beats > wanted[n]]
         return fail(
             "BHC512",
-            f"more beats than {windows} windows have, by cycle {cycles}, on stream {', '.join(extra)}",
+            f"more beats than {results} windows have, by cycle {cycles}, on stream {', '.join(extra)}",
         )
     lines = []
     for name, stream in seen.items():
-        wanted = windows * pipeline.streams[name].beats
-        if stream.beats >= wanted:
+        if name not in wanted or stream.beats >= wanted[name]:
             continue
         maker, taker = makers[name] or "the host", takers.get(name, "the host")
         match stream.valid, stream.ready:
@@ -225,14 +238,18 @@ def _complain(pipeline: Pipeline, state: str, cycles: int, windows: int, seen: M
                 what = f"{taker} waits for {maker} to make a beat"
             case _:
                 continue
-        lines.append(f"  {edge(name)}: {what} ({stream.beats} of {wanted} moved)")
+        lines.append(f"  {edge(name)}: {what} ({stream.beats} of {wanted[name]} moved)")
     done = seen[pipeline.output].last.size
-    message = f"the design got stuck before cycle {cycles}, after {done} of {windows} windows:"
+    message = f"the design got stuck before cycle {cycles}, after {done} of {results} windows:"
     return fail(
         "BHC511",
         "\n".join([message, *lines]),
         hint="this is a bug in the schedule or in a kernel; please report it",
     )
+
+
+def _since(zero: int, cycles: NDArray[np.uint64]) -> int | None:
+    return int(cycles[0]) - zero if cycles.size else None
 
 
 def _steady(last: NDArray[np.uint64]) -> float | None:
@@ -246,7 +263,7 @@ def _steady(last: NDArray[np.uint64]) -> float | None:
 def cosim(
     pipeline: Pipeline,
     graph: Graph,
-    inputs: Mapping[str, IntArray],
+    inputs: Mapping[str, IntArray | Sequence[IntArray]],
     workdir: Path,
     *,
     stalls: int | None = None,
@@ -254,13 +271,15 @@ def cosim(
 ) -> CosimResult:
     """Simulate the design on N >= 1 windows and compare every stream that carries a value with the evaluator.
 
-    inputs: the graph's integer inputs, (N, *shape) each. workdir: gets build/cosim and logs/. stalls: seed of
+    inputs: the graph's integer input, (N, *shape); of a streamed graph (bhc.ir.stream), a recording (R, *shape without
+    rows), or several, with a reset between them. workdir: gets build/cosim and logs/. stalls: seed of
     random pauses at both ends; None for none. vcd: file for waveforms. Raises BhcError (BHC501..BHC504,
     BHC511..BHC513), and evaluate.RangeError for inputs outside their types. A mismatch is not an error here:
     it is in the result.
     """
-    entry, data = source(pipeline, inputs)
-    windows = data.shape[0]
+    load = workload(graph, inputs)
+    entry, data = source(pipeline, load)
+    wanted = [beats(pipeline, load, part) for part in load.runs]
     directory = (workdir / "build" / ("cosim" if vcd is None else "cosim-vcd")).resolve()
     logs = (workdir / "logs").resolve()
     simulator = _build(plan(pipeline), directory, logs, trace=vcd is not None)
@@ -271,9 +290,10 @@ def cosim(
             rmtree(records)
         records.mkdir()
         pack(data, entry).tofile(directory / "input.bin")
+        (directory / "runs.txt").write_text("".join(_run_line(pipeline, counts) for counts in wanted))
     slowest = max((stage.cycles for stage in pipeline.stages), default=0)
     arguments = (
-        *("input.bin", str(beat_bytes(entry)), "records", str(windows), str(_PATIENCE + 4 * slowest)),
+        *("input.bin", str(beat_bytes(entry)), "records", "runs.txt", str(_PATIENCE + 4 * slowest)),
         *("-" if stalls is None else str(stalls), str(max(_SHORTEST_JAM, slowest))),
         "-" if vcd is None else vcd.resolve(),
     )
@@ -281,11 +301,11 @@ def cosim(
 
     state, cycles, seen = _read_summary(records, tuple(producers(pipeline)))
     if state != "finished":
-        raise _complain(pipeline, state, cycles, windows, seen)
-    rows, first_mismatch = check(pipeline, graph, inputs, records, _rows(pipeline, graph, windows, seen))
+        raise _complain(pipeline, state, cycles, load.results, wanted[-1], seen)
+    rows, first_mismatch = check(pipeline, load, records, _rows(pipeline, load, seen))
     zero = int(seen[pipeline.input].first[0])
     return CosimResult(
-        windows,
+        load.results,
         sum(row.values for row in rows),
         sum(row.mismatches for row in rows),
         first_mismatch,
@@ -296,9 +316,16 @@ def cosim(
     )
 
 
-def _rows(pipeline: Pipeline, graph: Graph, windows: int, seen: Mapping[str, _Seen]) -> list[StreamRow]:
+def _run_line(pipeline: Pipeline, wanted: Mapping[str, int]) -> str:
+    """A run as the driver reads it."""
+    streams = " ".join(str(wanted.get(name, "-")) for name in producers(pipeline))
+    return f"{wanted[pipeline.input]} {streams}\n"
+
+
+def _rows(pipeline: Pipeline, load: Workload, seen: Mapping[str, _Seen]) -> list[StreamRow]:
     """A row per stream in topological order; nothing is compared yet."""
-    values, types = carried(pipeline), graph.types()
+    values = carried(pipeline)
+    elements = {v: sum(load.counts(part)[v] for part in load.runs) * load.units(v) for v in values.values()}
     zero = int(seen[pipeline.input].first[0])
     return [
         StreamRow(
@@ -306,10 +333,10 @@ def _rows(pipeline: Pipeline, graph: Graph, windows: int, seen: Mapping[str, _Se
             stage=stage,
             value=values.get(name),
             beats=seen[name].beats,
-            values=windows * types[values[name]].elements if name in values else 0,
+            values=elements[values[name]] if name in values else 0,
             mismatches=0,
-            first=int(seen[name].first[0]) - zero,
-            last=int(seen[name].last[0]) - zero,
+            first=_since(zero, seen[name].first),
+            last=_since(zero, seen[name].last),
             cycles_per_window=_steady(seen[name].last),
             blocked=seen[name].blocked,
             starved=seen[name].starved,

@@ -1,15 +1,17 @@
 // Drives a bhc_top that Verilator has turned into C++: feeds beats, takes results, and records every beat of every stream
 // that carries a value of the graph.
 //
-//   simulator INPUT BYTES RECORDS WINDOWS WATCHDOG STALLS PAUSE VCD
+//   simulator INPUT BYTES RECORDS RUNS WATCHDOG STALLS PAUSE VCD
 //
 // INPUT    file of input beats, little-endian
 // BYTES    size of an input beat: that of s_axis_tdata
-// RECORDS  existing directory; gets <i>.beats (beats in the format of INPUT) and <i>.cycles (two uint64 a window: the
-//          cycles of its first and last beat) of stream i, and summary.txt, which is written last
-// WINDOWS  number of windows in INPUT
+// RECORDS  existing directory; gets <i>.beats (beats in the format of INPUT) and <i>.cycles (two uint64 a window of the
+//          first run: the cycles of its first and last beat) of stream i, and summary.txt, which is written last
+// RUNS     file with a line for each run: the beats of INPUT that are its, and the beats that each stream must carry, "-" where
+//          that is not known. Before each run the design is reset.
 // WATCHDOG cycles without any beat moving, pauses apart, after which the design counts as stuck
-// STALLS   seed of random pauses at both ends, or "-" for none
+// STALLS   seed of random pauses at both ends, or "-" for none. With pauses, each run begins after a reset in the midst of
+//          noise.
 // PAUSE    greatest length of a phase of pauses, in cycles
 // VCD      file for waveforms (if the model was built with tracing), or "-"
 //
@@ -28,6 +30,7 @@
 #include <fstream>
 #include <iostream>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -46,6 +49,7 @@ namespace {
 
 constexpr std::uint64_t kResetCycles = 4;
 constexpr std::uint64_t kDrainCycles = 256;  // after the last beat, to see beats that should not exist
+constexpr std::int64_t kUnknown = -1;
 
 [[noreturn]] void Fail(const std::string& message) {
   std::cerr << "simulator: " << message << '\n';
@@ -92,24 +96,32 @@ class Stream {
   Stream(const CData* valid, const CData* ready, const void* data, unsigned width, std::uint64_t beats_per_window)
       : valid_(valid), ready_(ready), data_(data), bytes_((width + 7) / 8), beats_per_window_(beats_per_window) {}
 
-  void Open(const std::string& stem, std::uint64_t windows) {
-    expected_ = windows * beats_per_window_;
-    cycles_.reserve(2 * windows);
+  void Open(const std::string& stem) {
     if (data_ == nullptr) return;
     record_.open(stem + ".beats", std::ios::binary);
     if (!record_) Fail("cannot write " + stem + ".beats");
   }
 
+  // The next run: `expected` beats, or kUnknown.
+  void Begin(std::int64_t expected) {
+    expected_ = expected;
+    timed_ = runs_++ == 0;
+    beats_ = beats_in_window_ = 0;
+  }
+
   // Looks at one settled cycle; true if a beat moves.
   bool Sample(std::uint64_t cycle) {
     if (*valid_ & *ready_) {
-      if (beats_in_window_ == 0) cycles_.push_back(cycle);
+      if (timed_ && beats_in_window_ == 0) cycles_.push_back(cycle);
       if (++beats_in_window_ == beats_per_window_) {
-        cycles_.push_back(cycle);
+        if (timed_) cycles_.push_back(cycle);
         beats_in_window_ = 0;
       }
+      // A stage may begin a window before its input arrives (bhc_pad does); that is not compared.
+      if (data_ != nullptr && beats_ < static_cast<std::uint64_t>(expected_)) {
+        record_.write(static_cast<const char*>(data_), bytes_);
+      }
       ++beats_;
-      if (data_ != nullptr) record_.write(static_cast<const char*>(data_), bytes_);
       return true;
     }
     blocked_ += *valid_;
@@ -117,9 +129,11 @@ class Stream {
     return false;
   }
 
-  bool complete() const { return beats_ >= expected_; }
-  // A stage may begin a window before its input arrives (bhc_pad does), but cannot end one.
-  bool surplus() const { return beats_ >= expected_ + beats_per_window_; }
+  bool complete() const { return expected_ == kUnknown || beats_ >= static_cast<std::uint64_t>(expected_); }
+  // A stage may begin a window before its input arrives, but cannot end one.
+  bool surplus() const {
+    return expected_ != kUnknown && beats_ >= static_cast<std::uint64_t>(expected_) + beats_per_window_;
+  }
 
   void Close(const std::string& stem, std::ostream& summary) {
     summary << "stream " << beats_ << ' ' << blocked_ << ' ' << starved_ << ' ' << int{*valid_} << ' ' << int{*ready_} << '\n';
@@ -134,7 +148,9 @@ class Stream {
   const void* data_;
   unsigned bytes_;
   std::uint64_t beats_per_window_;
-  std::uint64_t expected_ = 0;
+  std::int64_t expected_ = 0;
+  unsigned runs_ = 0;
+  bool timed_ = false;
   std::uint64_t beats_ = 0;
   std::uint64_t beats_in_window_ = 0;
   std::uint64_t blocked_ = 0;
@@ -230,14 +246,122 @@ std::vector<char> ReadFile(const std::string& path) {
   return content;
 }
 
+struct Run {
+  std::size_t input_beats;
+  std::vector<std::int64_t> expected;
+};
+
+std::vector<Run> ReadRuns(const std::string& path, std::size_t streams) {
+  std::ifstream file(path);
+  std::vector<Run> runs;
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream words(line);
+    Run run{};
+    words >> run.input_beats;
+    for (std::string word; words >> word;) run.expected.push_back(word == "-" ? kUnknown : std::stoll(word));
+    if (run.expected.size() != streams) Fail(path + " does not fit the streams");
+    runs.push_back(run);
+  }
+  if (!file.eof() || runs.empty()) Fail("cannot read " + path);
+  return runs;
+}
+
+class Bench {
+ public:
+  Bench(Simulation& simulation, Streams& found, std::size_t beat_bytes, std::uint64_t watchdog)
+      : simulation_(simulation), top_(simulation.top()), found_(found), beat_bytes_(beat_bytes), watchdog_(watchdog) {}
+
+  std::uint64_t cycle() const { return cycle_; }
+
+  void Reset() {
+    top_.s_axis_tvalid = 0;
+    top_.s_axis_tlast = 0;
+    top_.m_axis_tready = 0;
+    top_.rst_ni = 0;
+    for (std::uint64_t i = 0; i < kResetCycles; ++i) {
+      simulation_.Settle();
+      simulation_.Clock();
+    }
+    top_.rst_ni = 1;
+  }
+
+  // Input that a reset must make forgotten.
+  void Noise(Pauses& pauses, std::uint64_t cycles) {
+    for (std::uint64_t i = 0; i < cycles; ++i) {
+      if (!top_.s_axis_tvalid) {
+        std::memset(&top_.s_axis_tdata, static_cast<int>(0x5B * i), beat_bytes_);
+        top_.s_axis_tvalid = !pauses.Paused();
+      }
+      top_.m_axis_tready = !pauses.Paused();
+      simulation_.Settle();
+      const bool taken = top_.s_axis_tvalid && top_.s_axis_tready;
+      simulation_.Clock();
+      if (taken) top_.s_axis_tvalid = 0;
+    }
+  }
+
+  // Feeds a run's beats; returns how it ended.
+  const char* Play(const char* input, const Run& run, Pauses* input_pauses, Pauses* output_pauses) {
+    for (std::size_t i = 0; i < found_.all.size(); ++i) found_.all[i].Begin(run.expected[i]);
+    const char* state = nullptr;
+    std::size_t next_beat = 0;
+    std::uint64_t idle = 0;  // cycles since a beat moved, not counting pauses
+    std::uint64_t output_beat = 0;  // within its window
+    bool complete = false;
+    for (; state == nullptr; ++cycle_) {
+      const bool input_paused = input_pauses != nullptr && input_pauses->Paused();
+      const bool output_paused = output_pauses != nullptr && output_pauses->Paused();
+      // Once valid, a beat stays until it is taken.
+      if (!top_.s_axis_tvalid && next_beat < run.input_beats && !input_paused) {
+        std::memcpy(&top_.s_axis_tdata, input + next_beat * beat_bytes_, beat_bytes_);
+        top_.s_axis_tvalid = 1;
+      }
+      top_.m_axis_tready = !output_paused;
+      simulation_.Settle();
+      bool moved = false;
+      for (Stream& stream : found_.all) moved |= stream.Sample(cycle_);
+      const bool taken = top_.s_axis_tvalid && top_.s_axis_tready;
+      if (top_.m_axis_tvalid && top_.m_axis_tready) {
+        const bool last = ++output_beat == found_.output_beats;
+        if (last) output_beat = 0;
+        if (top_.m_axis_tlast != last) state = "tlast";
+      }
+      simulation_.Clock();
+      if (taken) {
+        ++next_beat;
+        top_.s_axis_tvalid = 0;
+        std::memset(&top_.s_axis_tdata, 0xDB, beat_bytes_);  // what is not valid must not matter
+      }
+      if (moved) {
+        idle = 0;
+        complete = next_beat == run.input_beats;
+        for (const Stream& stream : found_.all) {
+          complete &= stream.complete();
+          if (stream.surplus()) state = "surplus";
+        }
+      } else if (!input_paused && !output_paused && ++idle >= (complete ? kDrainCycles : watchdog_)) {
+        state = complete ? "finished" : "stuck";
+      }
+    }
+    return state;
+  }
+
+ private:
+  Simulation& simulation_;
+  Vbhc_top& top_;
+  Streams& found_;
+  std::size_t beat_bytes_;
+  std::uint64_t watchdog_;
+  std::uint64_t cycle_ = 0;
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 9) Fail("usage: simulator INPUT BYTES RECORDS WINDOWS WATCHDOG STALLS PAUSE VCD");
+  if (argc != 9) Fail("usage: simulator INPUT BYTES RECORDS RUNS WATCHDOG STALLS PAUSE VCD");
   const std::vector<char> input = ReadFile(argv[1]);
   const std::size_t beat_bytes = std::strtoull(argv[2], nullptr, 10);
   const std::string records = argv[3];
-  const std::uint64_t windows = std::strtoull(argv[4], nullptr, 10);
   const std::uint64_t watchdog = std::strtoull(argv[5], nullptr, 10);
   const bool stalls = std::strcmp(argv[6], "-") != 0;
   const std::uint64_t seed = stalls ? std::strtoull(argv[6], nullptr, 10) : 0;
@@ -246,69 +370,30 @@ int main(int argc, char** argv) {
   if (beat_bytes == 0 || beat_bytes > sizeof(Vbhc_top::s_axis_tdata)) Fail("BYTES is not the size of s_axis_tdata");
 
   Simulation simulation(argv[8]);
-  Vbhc_top& top = simulation.top();
-  Streams found = FindStreams(top);
+  Streams found = FindStreams(simulation.top());
   std::vector<Stream>& streams = found.all;
-  for (std::size_t i = 0; i < streams.size(); ++i) streams[i].Open(records + "/" + std::to_string(i), windows);
+  for (std::size_t i = 0; i < streams.size(); ++i) streams[i].Open(records + "/" + std::to_string(i));
 
-  const std::size_t input_beats = input.size() / beat_bytes;
-  std::size_t next_beat = 0;
+  Bench bench(simulation, found, beat_bytes, watchdog);
   Pauses input_pauses(2 * seed, longest);
   Pauses output_pauses(2 * seed + 1, longest);
-
-  top.s_axis_tvalid = 0;
-  top.s_axis_tlast = 0;
-  top.m_axis_tready = 0;
-  top.rst_ni = 0;
-  for (std::uint64_t i = 0; i < kResetCycles; ++i) {
-    simulation.Settle();
-    simulation.Clock();
-  }
-  top.rst_ni = 1;
-
   const char* state = nullptr;
-  std::uint64_t cycle = 0;
-  std::uint64_t idle = 0;  // cycles since a beat moved, not counting pauses
-  std::uint64_t output_beat = 0;  // within its window
-  bool complete = false;
-  for (; state == nullptr; ++cycle) {
-    const bool input_paused = stalls && input_pauses.Paused();
-    const bool output_paused = stalls && output_pauses.Paused();
-    // Once valid, a beat stays until it is taken.
-    if (!top.s_axis_tvalid && next_beat < input_beats && !input_paused) {
-      std::memcpy(&top.s_axis_tdata, &input[next_beat * beat_bytes], beat_bytes);
-      top.s_axis_tvalid = 1;
+  std::size_t first_beat = 0;
+  for (const Run& run : ReadRuns(argv[4], streams.size())) {
+    if (input.size() / beat_bytes < first_beat + run.input_beats) Fail("INPUT is too short");
+    bench.Reset();
+    if (stalls) {
+      bench.Noise(input_pauses, 4 * longest);
+      bench.Reset();
     }
-    top.m_axis_tready = !output_paused;
-    simulation.Settle();
-    bool moved = false;
-    for (Stream& stream : streams) moved |= stream.Sample(cycle);
-    const bool taken = top.s_axis_tvalid && top.s_axis_tready;
-    if (top.m_axis_tvalid && top.m_axis_tready) {
-      const bool last = ++output_beat == found.output_beats;
-      if (last) output_beat = 0;
-      if (top.m_axis_tlast != last) state = "tlast";
-    }
-    simulation.Clock();
-    if (taken) {
-      ++next_beat;
-      top.s_axis_tvalid = 0;
-      std::memset(&top.s_axis_tdata, 0xDB, beat_bytes);  // what is not valid must not matter
-    }
-    if (moved) {
-      idle = 0;
-      complete = true;
-      for (const Stream& stream : streams) {
-        complete &= stream.complete();
-        if (stream.surplus()) state = "surplus";
-      }
-    } else if (!input_paused && !output_paused && ++idle >= (complete ? kDrainCycles : watchdog)) {
-      state = complete ? "finished" : "stuck";
-    }
+    state = bench.Play(&input[first_beat * beat_bytes], run, stalls ? &input_pauses : nullptr,
+                       stalls ? &output_pauses : nullptr);
+    first_beat += run.input_beats;
+    if (std::strcmp(state, "finished") != 0) break;
   }
 
   std::ofstream summary(records + "/summary.txt");
-  summary << "state " << state << "\ncycles " << cycle << '\n';
+  summary << "state " << state << "\ncycles " << bench.cycle() << '\n';
   for (std::size_t i = 0; i < streams.size(); ++i) streams[i].Close(records + "/" + std::to_string(i), summary);
   if (!summary.flush()) Fail("cannot write " + records + "/summary.txt");
   return EXIT_SUCCESS;

@@ -14,7 +14,7 @@ from pathlib import Path
 from shutil import rmtree
 
 from bhc.backends.beats import pack
-from bhc.backends.compare import CosimResult, StreamRow, carried, check, consumers, producers, source
+from bhc.backends.compare import CosimResult, StreamRow, carried, check, consumers, producers, source, workload
 from bhc.backends.hls import FIFO, Channel, channels, emit
 from bhc.backends.plan import BuildPlan
 from bhc.backends.rtl import TOP
@@ -159,8 +159,9 @@ def csim(pipeline: Pipeline, graph: Graph, inputs: Mapping[str, IntArray], workd
     (BHC501..BHC504, BHC512..BHC514), and evaluate.RangeError for inputs outside their types. A mismatch is not
     an error here: it is in the result, which has no cycles.
     """
-    entry, data = source(pipeline, inputs)
-    windows = data.shape[0]
+    load = workload(graph, inputs)
+    entry, data = source(pipeline, load)
+    windows = load.results
     program = build(pipeline, workdir)
     directory, logs = program.parent, (workdir / "logs").resolve()
     records = directory / "records"
@@ -195,7 +196,7 @@ def csim(pipeline: Pipeline, graph: Graph, inputs: Mapping[str, IntArray], workd
         )
         for name, word in names.items()
     ]
-    checked, first_mismatch = check(pipeline, graph, inputs, records, rows)
+    checked, first_mismatch = check(pipeline, load, records, rows)
     return CosimResult(
         windows,
         sum(row.values for row in checked),

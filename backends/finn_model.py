@@ -41,6 +41,7 @@ from bhc.ir.ops import (
     Concat,
     Conv,
     Dense,
+    Frame,
     IntArray,
     MaxPool,
     Pad,
@@ -706,6 +707,8 @@ class _Writer:
                 self.pad(node, op)
             case Argmax():
                 self.argmax(node)
+            case Frame():
+                raise AssertionError("streamed graphs do not come here")
             case _:
                 assert_never(op)
 

@@ -278,6 +278,8 @@ def _amount(stage: Stage, streams: Mapping[str, Stream]) -> str:
             each = source.beats
         case "bhc_concat":
             each = sink.beats // (p["AChunks"] + p["BChunks"])
+        case "bhc_slide":
+            each = source.beats // p["Chunks"]
         case _:
             each = 1
     return "windows" if each == 1 else f"windows * {each}"

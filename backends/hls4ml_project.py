@@ -48,6 +48,7 @@ from bhc.ir.ops import (
     Concat,
     Conv,
     Dense,
+    Frame,
     IntArray,
     MaxPool,
     Op,
@@ -488,6 +489,8 @@ def _lower(node: Node, context: _Context) -> list[_Layer]:
             return _pad(node, op, context)
         case Argmax():
             return [_own(node, "argmax", {}, context)]
+        case Frame():
+            raise AssertionError("streamed graphs do not come here")
     assert_never(op)
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bhc.backends.beats import beat_bytes, pack
-from bhc.backends.compare import carried, source
+from bhc.backends.compare import carried, source, workload
 from bhc.backends.plan import BuildPlan
 from bhc.diagnostics import fail
 from bhc.ir.evaluate import evaluate
@@ -63,7 +63,7 @@ def _vectors(pipeline: Pipeline, graph: Graph) -> str:
     """Reference windows and the evaluator's results, packed as the AXI4-Stream ports carry them."""
     (declared,) = graph.inputs
     inputs = {declared.name: reference_inputs(declared.type)}
-    entry, windows = source(pipeline, inputs)
+    entry, elements = source(pipeline, workload(graph, inputs))
     leave = pipeline.streams[pipeline.output]
     results = evaluate(graph, inputs)[carried(pipeline)[pipeline.output]]
     lines = [
@@ -75,11 +75,11 @@ def _vectors(pipeline: Pipeline, graph: Graph) -> str:
         "",
         "namespace vectors {",
         "",
-        f"constexpr unsigned windows = {len(windows)};",
+        f"constexpr unsigned windows = {len(results)};",
         f"constexpr unsigned input_beats = {entry.beats}, input_bytes = {beat_bytes(entry)};",
         f"constexpr unsigned output_beats = {leave.beats}, output_bytes = {beat_bytes(leave)};",
         "",
-        *_array("input", pack(windows, entry)),
+        *_array("input", pack(elements, entry)),
         "",
         *_array("output", pack(results, leave)),
         "",

@@ -14,6 +14,7 @@
 #include "bhc_pad.hpp"
 #include "bhc_pool.hpp"
 #include "bhc_shift.hpp"
+#include "bhc_slide.hpp"
 #include "bhc_stream.hpp"
 #include "bhc_threshold.hpp"
 #include "bhc_width.hpp"

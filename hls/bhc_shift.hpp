@@ -9,6 +9,9 @@
 // PB = max(0, (OH-1)*SH + SpanH - PT - H), LeadH = max(0, PT - SpanH + 1), and the same along W:
 //   cycles a window = steps = (LeadH + H + max(PT - LeadH, PB)) * (LeadW + W + max(PL - LeadW, PR))
 // The padding before the first image is inserted without waiting for input.
+//
+// Endless = 1: there is one image without end; OH = 1 and H = SH (one window for every SH rows), PT = 0. The first window ends
+// with row SpanH-1. `windows` counts the images of SH rows that are taken.
 #pragma once
 
 #include "bhc_stream.hpp"
@@ -21,6 +24,10 @@ namespace detail {
 // after them ends this row's (image's) windows and begins the next one's. Windows end at first + k * stride, k < count.
 struct walk {
   unsigned lead, length, first, start;
+
+  // The rows of an image without end, as images of one window each.
+  constexpr walk(unsigned kernel, unsigned stride, unsigned dilation)
+      : lead(0), length(stride), first((kernel - 1) * dilation % stride), start(0) {}
 
   constexpr walk(unsigned size, unsigned kernel, unsigned stride, unsigned dilation, unsigned before, unsigned count)
       : lead(0), length(0), first(0), start(0) {
@@ -38,10 +45,13 @@ struct walk {
 }  // namespace detail
 
 template <unsigned Bits, unsigned C, unsigned H, unsigned W, unsigned KH, unsigned KW, unsigned SH, unsigned SW, unsigned DH,
-          unsigned DW, unsigned PT, unsigned PL, unsigned OH, unsigned OW, std::uint64_t PadWord, class In, class Out>
+          unsigned DW, unsigned PT, unsigned PL, unsigned OH, unsigned OW, unsigned Endless, std::uint64_t PadWord, class In,
+          class Out>
 void shift(In &in, Out &out, unsigned windows) {
   using pixel = bits<C * Bits>;
-  constexpr detail::walk Across(W, KW, SW, DW, PL, OW), Down(H, KH, SH, DH, PT, OH);
+  static_assert(Endless == 0 || (OH == 1 && H == SH && PT == 0), "bhc::shift: no such endless image");
+  constexpr detail::walk Across(W, KW, SW, DW, PL, OW);
+  constexpr detail::walk Down = Endless ? detail::walk(KH, SH, DH) : detail::walk(H, KH, SH, DH, PT, OH);
   constexpr unsigned Cols = Across.length, Rows = Down.length;
   static_assert(Cols > 1 || KW == 1, "bhc::shift: a row of one column has no window wider than that");
   // The walk begins after the last pixel of an image that never was: the padding that follows precedes the first image, and the
@@ -69,6 +79,8 @@ void shift(In &in, Out &out, unsigned windows) {
 
   unsigned row = StartH, column = Across.start, address = 0;
   bool primed = StartH == 0 && Across.start == 0;
+  // An endless image: rows that end a window too early, the row of that pixel that never was included.
+  unsigned early = Endless ? (KH - 1) * DH / SH + (Across.start > 0 && Down.first == StartH ? 1 : 0) : 0;
   for (unsigned window = primed ? 0 : ~0u; window != windows;) {
     BHC_PRAGMA(HLS pipeline II=1)
     // Unsigned wrap-around makes "before" and "after" one comparison.
@@ -96,7 +108,7 @@ void shift(In &in, Out &out, unsigned windows) {
 
     const unsigned past_row = row - Down.first, past_column = column - Across.first;
     const bool hit = past_row % SH == 0 && past_row / SH < OH && past_column % SW == 0 && past_column / SW < OW;
-    if (hit && primed) {
+    if (hit && early == 0 && (Endless || primed)) {
       bits<KH * KW * C * Bits> beat = bits<KH * KW * C * Bits>::zero();
       for (unsigned kh = 0; kh < KH; kh++) {
         BHC_PRAGMA(HLS unroll)
@@ -109,6 +121,7 @@ void shift(In &in, Out &out, unsigned windows) {
     }
     if (column == Cols - 1) {
       column = 0;
+      if (early != 0 && row == Down.first) early--;
       if (row == Rows - 1) {
         row = 0;
         primed = true;

@@ -11,6 +11,9 @@
 // of an image all its rows do, also those that are still to come (no window needs them: they are swallowed).
 // Rows >= (KH-1)*DH+1. No window may begin below the image: (OH-1)*SH - PT <= H.
 //
+// Endless = 1: there is one image without end, whose windows go on from the rows of one hop to those of the next. OH = 1 and
+// H = SH (one window for every SH rows), PT = 0. `windows` counts the images of SH rows that are taken.
+//
 // Neither side ever waits for the other: a beat is taken when there is one and room for it, and given when there is one and the
 // stream takes it, at most one of each a cycle.
 // The ring is a memory of words: reads and writes move through it by constant increments.
@@ -22,13 +25,15 @@ namespace bhc {
 
 template <unsigned Bits, unsigned Lanes, unsigned Chunks, unsigned Groups, unsigned H, unsigned W, unsigned KH, unsigned KW,
           unsigned SH, unsigned SW, unsigned DH, unsigned DW, unsigned PT, unsigned PL, unsigned OH, unsigned OW,
-          unsigned Replays, unsigned ChunkMajor, unsigned Rows, std::uint64_t PadWord, unsigned Style, class In, class Out>
+          unsigned Replays, unsigned ChunkMajor, unsigned Rows, unsigned Endless, std::uint64_t PadWord, unsigned Style, class In,
+          class Out>
 void window(In &in, Out &out, unsigned windows) {
   constexpr int Span = (KH - 1) * DH + 1;
   constexpr int Pixel = Groups * Chunks;  // words of a pixel
   constexpr int Row = W * Pixel;          // words of a row
   constexpr int Ring = Rows * Row;
   static_assert(int(Rows) >= Span, "bhc::window: the rows do not hold a window");
+  static_assert(Endless == 0 || (OH == 1 && H == SH && PT == 0), "bhc::window: no such endless image");
   static_assert((OH - 1) * SH <= H + PT, "bhc::window: windows begin below the image");
 
   // The loop nest, inner levels first: how often each runs, by how many words it advances the address, and by how many all up to
@@ -55,12 +60,13 @@ void window(In &in, Out &out, unsigned windows) {
   int row = top, column = left;         // being read
   unsigned word = 0;                    // of the row that is being written
   int held = 0;                         // complete rows from the first row of the image being read on
-  unsigned images = windows;            // still to be read
   std::uint64_t rows = std::uint64_t{windows} * H;  // still to be written
+  std::uint64_t images = windows;                   // still to be read
+  if (Endless) images = rows < Span ? 0 : (rows - Span) / SH + 1;
 
   while (images != 0 || rows != 0) {
     BHC_PRAGMA(HLS pipeline II=1)
-    const bool ready = images != 0 && held >= (top + Span < int(H) ? top + Span : int(H));
+    const bool ready = images != 0 && held >= (Endless || top + Span < int(H) ? top + Span : int(H));
     const bool room = rows != 0 && held - (top > 0 ? top : 0) < int(Rows);
     const bool give = ready && !out.full();
     const bool take = room && !in.empty();
@@ -69,7 +75,7 @@ void window(In &in, Out &out, unsigned windows) {
     }
     int change = 0;  // of held
     if (give) {
-      const bool inside = row >= 0 && row < int(H) && column >= 0 && column < int(W);
+      const bool inside = row >= 0 && (Endless || row < int(H)) && column >= 0 && column < int(W);
       const bits<Lanes * Bits> beat = ring[read];
       out.write(inside ? beat : padding);
 

@@ -108,7 +108,8 @@ def _window(p: Mapping[str, int]) -> Resources:
     words = p["Rows"] * p["W"] * p["Groups"] * p["Chunks"]
     width = p["Lanes"] * p["Bits"]
     store = _ram(words, width, Style(p["Style"]))
-    padded = p["PT"] or p["PL"] or (p["OH"] - 1) * p["SH"] - p["PT"] + (p["KH"] - 1) * p["DH"] >= p["H"]
+    below = not p["Endless"] and (p["OH"] - 1) * p["SH"] - p["PT"] + (p["KH"] - 1) * p["DH"] >= p["H"]
+    padded = p["PT"] or p["PL"] or below
     control = 38 + (25 if padded else 0) + (25 if p["W"] > 1 else 0)
     return store + Resources(lut=control, ff=round(45 + width * 0.7))
 
@@ -178,6 +179,13 @@ def estimate(kernel: str, p: Mapping[str, int], roms: Sequence[Rom] = ()) -> Res
             return _threshold(p, roms)
         case "bhc_pool":
             return _pool(p)
+        case "bhc_slide":
+            past = p["Rows"] * p["D"] * p["Chunks"]
+            wide = past > 64 and past * p["Lanes"] * p["Bits"] > 8192
+            store = _ram(past, p["Lanes"] * p["Bits"], Style.BLOCK if wide else Style.LUT)
+            sums = _ram(p["D"] * p["Chunks"], p["Lanes"] * p["OutBits"], Style.LUT)
+            work = Resources(lut=2 * p["Lanes"] * p["OutBits"] + 40, ff=p["Lanes"] * p["OutBits"] + 30)
+            return store + sums + work
         case "bhc_add":
             return Resources(lut=p["Lanes"] * p["OutBits"] + 4, ff=p["Lanes"] * p["OutBits"] + 1)
         case "bhc_concat":

@@ -15,6 +15,7 @@ from bhc.ir.ops import (
     Concat,
     Conv,
     Dense,
+    Frame,
     IntArray,
     MaxPool,
     Op,
@@ -47,14 +48,13 @@ def _taps(x: IntArray, op: Conv | MaxPool | SumPool, fill: int) -> IntArray:
     """All windows of an (N, H, W, C) batch as (N, OH, OW, KH, KW, C), padded with `fill`; a read-only
     view.
     """
-    dilation = (1, 1) if isinstance(op, SumPool) else op.dilation
     oh, ow = windows((x.shape[1], x.shape[2], x.shape[3]), op)
     padded = _pad(x, op.pads, fill)
     n, h, w, c = padded.strides
     return np.lib.stride_tricks.as_strided(
         padded,
         (x.shape[0], oh, ow, *op.kernel, x.shape[3]),
-        (n, h * op.stride[0], w * op.stride[1], h * dilation[0], w * dilation[1], c),
+        (n, h * op.stride[0], w * op.stride[1], h * op.dilation[0], w * op.dilation[1], c),
         writeable=False,
     )
 
@@ -114,6 +114,8 @@ def _threshold(op: Threshold, x: IntArray) -> IntArray:
 
 def apply(op: Op, operands: tuple[IntArray, ...], types: tuple[Type, ...]) -> IntArray:
     """The result of one op on batches (N, *shape) of its operands, whose types are given."""
+    if isinstance(op, Frame) or (isinstance(op, Conv | MaxPool | SumPool) and op.endless):
+        raise ValueError("an endless op has no value for a window alone: see bhc.ir.stream")
     batch = operands[0].shape[0]
     images = tuple(x.reshape(batch, *t.image) for x, t in zip(operands, types, strict=True))
     x = images[0]

@@ -36,7 +36,7 @@ def model(layout: Layout, depths: Mapping[str, int | None], output: str) -> tupl
     end = channel(output)
     beats = layout.streams[output].beats
     factories.append(timing.sink(end, beats))
-    return timing.run(factories, list(channels.values()), end, beats, MODEL_WINDOWS), channels
+    return timing.run(factories, list(channels.values()), end, beats, MODEL_WINDOWS, layout.filling), channels
 
 
 def size(layout: Layout, output: str) -> tuple[dict[str, int], Timing]:
@@ -135,6 +135,8 @@ def _skew(layout: Layout, channels: Mapping[str, Channel], name: str, join: Join
         for other in join.links:
             ratio = layout.streams[other].beats
             needed = -(-(index + 1) * ratio // beats) - 1
+            if needed >= len(channels[other].puts):
+                return most + 2  # the model ended before the beats met
             together = max(together, channels[other].puts[needed])
         while arrived < len(puts) and puts[arrived] <= together:
             arrived += 1

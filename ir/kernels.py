@@ -65,11 +65,12 @@ _DECLARATIONS = (
             "Replays",
             "ChunkMajor",
             "Rows",
+            "Endless",
             "PadWord",
             "Style",
         ),
     ),
-    Kernel("bhc_shift", ("Bits", "C", *_GEOMETRY, "PadWord")),
+    Kernel("bhc_shift", ("Bits", "C", *_GEOMETRY, "Endless", "PadWord")),
     Kernel(
         "bhc_mvu",
         (
@@ -92,6 +93,7 @@ _DECLARATIONS = (
         memories=(MemoryPort("thresholds", tree=True), MemoryPort("descending", style=False)),
     ),
     Kernel("bhc_pool", ("Bits", "Kind", "Lanes", "Chunks", "H", "W", "KH", "KW", "Op", "OutBits")),
+    Kernel("bhc_slide", ("Bits", "Kind", "Lanes", "Chunks", "Rows", "D", "Stride", "OutBits")),
     Kernel("bhc_add", ("Lanes", "ABits", "AKind", "BBits", "BKind", "OutBits"), sources=("a", "b")),
     Kernel(
         "bhc_concat",

@@ -85,7 +85,9 @@ class Layer:
     def ringable(self) -> bool:
         """bhc_window can read it: no window begins below the image."""
         op = self.node.op
-        return isinstance(op, Conv) and (self.positions[0] - 1) * op.stride[0] - op.pads.top <= self.x.image[0]
+        if not isinstance(op, Conv):
+            return False
+        return op.endless or (self.positions[0] - 1) * op.stride[0] - op.pads.top <= self.x.image[0]
 
     @property
     def macs(self) -> int:
@@ -103,7 +105,10 @@ def layer(graph: Graph, node: Node, fused: Node | None) -> Layer:
         case Conv() as op:
             weights, positions = op.weights, windows(x.image, op)
             if op.pads:
-                masks, position_class = border_classes(x.image, op.kernel, op.stride, op.dilation, op.pads, positions)
+                # An endless image has borders at its sides only.
+                rows = (positions[0] - 1) * op.stride[0] + (op.kernel[0] - 1) * op.dilation[0] + 1
+                image = (rows, *x.image[1:]) if op.endless else x.image
+                masks, position_class = border_classes(image, op.kernel, op.stride, op.dilation, op.pads, positions)
         case Dense() as op:
             weights, positions = op.weights.reshape(op.weights.shape[0], 1, 1, -1), (1, 1)
         case _:
@@ -156,13 +161,24 @@ def shift_steps(item: Layer) -> tuple[tuple[bool, bool], ...]:
     op = item.node.op
     assert isinstance(op, Conv)
     height, width, _ = item.x.image
-    rows = _axis_steps(height, item.positions[0], op.kernel[0], op.stride[0], op.dilation[0], op.pads.top)
+    if op.endless:
+        end = (op.kernel[0] - 1) * op.dilation[0] % op.stride[0]
+        rows = [(True, row % op.stride[0] == end) for row in range(height)]
+    else:
+        rows = _axis_steps(height, item.positions[0], op.kernel[0], op.stride[0], op.dilation[0], op.pads.top)
     columns = _axis_steps(width, item.positions[1], op.kernel[1], op.stride[1], op.dilation[1], op.pads.left)
     return tuple(
         (row_pixel and column_pixel, row_end and column_end)
         for row_pixel, row_end in rows
         for column_pixel, column_end in columns
     )
+
+
+def early_windows(item: Layer) -> int:
+    """Windows that bhc_shift leaves out when an endless image begins."""
+    op = item.node.op
+    assert isinstance(op, Conv)
+    return (op.kernel[0] - 1) * op.dilation[0] // op.stride[0] * item.positions[1] if op.endless else 0
 
 
 def shift_gaps(item: Layer) -> tuple[int, ...]:
@@ -263,7 +279,8 @@ def geometry(x: Type, op: Conv | MaxPool | SumPool) -> Params:
     """The window parameters that bhc_window and bhc_shift share."""
     height, width, _ = x.image
     oh, ow = windows(x.image, op)
-    dilation = (1, 1) if isinstance(op, SumPool) else op.dilation
+    if op.endless:
+        height, oh = op.stride[0], 1
     return {
         "H": height,
         "W": width,
@@ -271,8 +288,8 @@ def geometry(x: Type, op: Conv | MaxPool | SumPool) -> Params:
         "KW": op.kernel[1],
         "SH": op.stride[0],
         "SW": op.stride[1],
-        "DH": dilation[0],
-        "DW": dilation[1],
+        "DH": op.dilation[0],
+        "DW": op.dilation[1],
         "PT": op.pads.top,
         "PL": op.pads.left,
         "OH": oh,
@@ -300,7 +317,7 @@ def window_params(
     chunks = x.channels // (groups * lanes)
     row_words = x.image[1] * groups * chunks
     unused = max(0, x.image[0] - ((shape["OH"] - 1) * op.stride[0] + span - op.pads.top))
-    gapless = span + max(op.stride[0], span + unused)
+    gapless = span + (op.stride[0] if op.endless else max(op.stride[0], span + unused))
     rows = gapless if gapless * row_words * lanes * x.bits <= 16384 else span + op.stride[0]
     words = rows * row_words
     return {
@@ -312,6 +329,7 @@ def window_params(
         "Replays": replays,
         "ChunkMajor": int(chunk_major),
         "Rows": rows,
+        "Endless": int(op.endless),
         "PadWord": pad_word,
         "Style": int(Style.LUT if words <= 64 or words * lanes * x.bits <= 2048 else Style.BLOCK),
     }
@@ -340,7 +358,7 @@ def shift_params(item: Layer) -> Params:
     """Parameters of the bhc_shift before a SHIFT layer."""
     op = item.node.op
     assert isinstance(op, Conv)
-    return {"Bits": item.x.bits, "C": item.x.channels, **geometry(item.x, op), "PadWord": 0}
+    return {"Bits": item.x.bits, "C": item.x.channels, **geometry(item.x, op), "Endless": int(op.endless), "PadWord": 0}
 
 
 def weights_size(item: Layer, mode: Mode, folding: Folding) -> tuple[int, int]:

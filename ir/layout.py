@@ -22,6 +22,7 @@ from bhc.ir.layers import (
     Mode,
     Params,
     dw_params,
+    early_windows,
     folds,
     layer_window_params,
     memories,
@@ -31,8 +32,9 @@ from bhc.ir.layers import (
     shift_steps,
     window_params,
 )
-from bhc.ir.ops import Add, Argmax, Concat, Conv, Dense, MaxPool, Pad, SumPool, Threshold
+from bhc.ir.ops import Add, Argmax, Concat, Conv, Dense, Frame, MaxPool, Pad, SumPool, Threshold
 from bhc.ir.pipeline import Folding, Memory, Stage, Stream, Style
+from bhc.ir.stream import filling
 from bhc.ir.timing import Channel, Factory, Ring
 from bhc.ir.types import Kind, Range, Type
 
@@ -63,6 +65,8 @@ class Layout:
     reserved: frozenset[str] = frozenset()
     #: The stream that the host feeds.
     source: str = ""
+    #: Windows of input before the first that has a result, if the graph is streamed.
+    filling: int | None = None
     streams: dict[str, Stream] = field(default_factory=dict)
     stages: list[Stage] = field(default_factory=list)
     processes: list[Network] = field(default_factory=list)
@@ -183,6 +187,7 @@ class Placer:
         lanes = self._wanted_lanes(source.name, types[source.name])
         self.layout.reserved = frozenset(types)
         self.layout.source = self.layout.fresh("in")
+        self.layout.filling = filling(self.graph)
         self.layout.stream(self.layout.source, source.type, lanes, source.type.elements // lanes, source.name)
         self._publish(self.layout.source, Node(source.name, Add(), (), source.type, (source.name,)))
         folded = {item.result.name for item in self.layers.values() if item.result is not item.node}
@@ -257,7 +262,8 @@ class Placer:
                 steps = shift_steps(item)
                 layout.stage(window, "bhc_shift", shift_params(item), (inp,), (window,), node=node, cycles=len(steps))
                 unit(kernel, params, (window,), (out,))
-                layout.processes.append(lambda ch: [timing.shifter(ch(inp), ch(out), steps, nf, latency)])
+                early = early_windows(item)
+                layout.processes.append(lambda ch: [timing.shifter(ch(inp), ch(out), steps, nf, latency, early)])
             case Mode.RING | Mode.DEPTHWISE if not (item.pointwise and item.depthwise):
                 ring = layer_window_params(item, choice.mode, choice.folding)
                 self._window(node, ring, inp, item.x, window, out, nf, sf, latency)
@@ -287,11 +293,18 @@ class Placer:
         latency: int,
     ) -> None:
         """A ring buffer, and the process of it and of the kernel behind it."""
+        reads = window_images(params, x) * params["OH"] * params["OW"] * results * interval
+        self.layout.stream(window, x, params["Lanes"], reads)
+        self._ring(node, params, inp, window, out, results, interval, latency)
+
+    def _ring(
+        self, node: Node, params: Params, inp: str, window: str, out: str, results: int, interval: int, latency: int
+    ) -> None:
+        """A ring buffer that makes the stream `window`; with the process that makes the stream `out` of it."""
         layout = self.layout
-        reads = params["OH"] * params["OW"] * results * interval
-        layout.stream(window, x, params["Lanes"], reads)
-        layout.stage(window, "bhc_window", params, (inp,), (window,), node=node, cycles=reads)
-        ring = ring_of(params)
+        x = self.graph.types()[node.inputs[0]]
+        layout.stage(window, "bhc_window", params, (inp,), (window,), node=node, cycles=layout.streams[window].beats)
+        ring = ring_of(params, window_images(params, x))
 
         def network(ch: Callable[[str], Channel]) -> list[Factory]:
             full = Channel(f"{window}.rows", None, WINDOW_DELAY)
@@ -369,6 +382,10 @@ class Placer:
                 }
                 layout.stage(name, "bhc_argmax", params, (inp,), (out,), node=node, cycles=beats)
                 layout.processes.append(lambda ch: [timing.gather(ch(inp), ch(out), lambda: iter(((beats, 1),)), 1)])
+            case Frame():
+                out = layout.stream(name, node.type, lanes, node.type.elements // lanes, name)
+                params = frame_params(op, x, lanes)
+                self._ring(node, params, inp, out, out, node.type.elements // lanes, 1, 0)
             case Conv() | Dense():
                 raise AssertionError(f"{name} is a compute layer")
             case _:
@@ -384,12 +401,14 @@ class Placer:
         chunks = x.channels // lanes
         height, width, _ = x.image
         oh, ow, _ = node.type.image
+        if isinstance(op, SumPool) and op.endless and op.stride != op.kernel and width == 1:
+            return self._slide(node, op, x, inp)
         maximum = isinstance(op, MaxPool)
         out = layout.stream(name, node.type, lanes, node.type.elements // lanes, name)
         common = {"Bits": x.bits, "Kind": int(x.kind), "Lanes": lanes, "Chunks": chunks}
         tail = {"Op": int(not maximum), "OutBits": node.type.bits}
-        disjoint = op.stride == op.kernel and not op.pads and (not isinstance(op, MaxPool) or op.dilation == (1, 1))
-        if disjoint or (op.kernel == (height, width) and not op.pads):
+        disjoint = op.stride == op.kernel and not op.pads and op.dilation == (1, 1)
+        if disjoint or (op.kernel == (height, width) and not op.pads and not op.endless):
             params = {**common, "H": height, "W": width, "KH": op.kernel[0], "KW": op.kernel[1], **tail}
             layout.stage(name, "bhc_pool", params, (inp,), (out,), node=node, cycles=x.elements // lanes)
             counts = _pool_counts((height, width), op.kernel, (oh, ow), chunks)
@@ -408,6 +427,27 @@ class Placer:
         self._window(node, ring, inp, x, window, out, chunks, taps, 1)
         params = {**common, "Chunks": 1, "H": oh * ow * chunks * taps, "W": 1, "KH": taps, "KW": 1, **tail}
         layout.stage(name, "bhc_pool", params, (window,), (out,), node=node, cycles=reads)
+        return out
+
+    def _slide(self, node: Node, op: SumPool, x: Type, inp: str) -> str:
+        """A sum over many rows that moves by few."""
+        layout, name = self.layout, node.name
+        lanes = layout.streams[inp].lanes
+        chunks = x.channels // lanes
+        out = layout.stream(name, node.type, lanes, node.type.elements // lanes, name)
+        params = {
+            "Bits": x.bits,
+            "Kind": int(x.kind),
+            "Lanes": lanes,
+            "Chunks": chunks,
+            "Rows": op.kernel[0],
+            "D": op.dilation[0],
+            "Stride": op.stride[0],
+            "OutBits": node.type.bits,
+        }
+        layout.stage(name, "bhc_slide", params, (inp,), (out,), node=node, cycles=x.elements // lanes)
+        first, rows = (op.kernel[0] - 1) * op.dilation[0], x.image[0]
+        layout.processes.append(lambda ch: [timing.slide(ch(inp), ch(out), rows, chunks, first, op.stride[0])])
         return out
 
     def _concat(self, node: Node, streams: list[str], types: Mapping[str, Type]) -> str:
@@ -458,13 +498,51 @@ def _common_lanes(a: int, b: int, left: Type, right: Type) -> int:
     return max(d for d in range(1, max(a, b) + 1) if left.channels % d == 0 and right.channels % d == 0)
 
 
-def ring_of(params: Params) -> Ring:
-    """What the timing model needs to know of a bhc_window."""
+def frame_params(op: Frame, x: Type, lanes: int) -> Params:
+    """Parameters of the bhc_window that reads overlapping windows, row by row."""
+    _, width, channels = x.image
+    rows = (op.rows - 1) * op.dilation + 1 + op.stride
+    words = rows * width * channels // lanes
+    return {
+        "Bits": x.bits,
+        "Lanes": lanes,
+        "Chunks": channels // lanes,
+        "Groups": 1,
+        "H": op.stride,
+        "W": width,
+        "KH": op.rows,
+        "KW": width,
+        "SH": op.stride,
+        "SW": 1,
+        "DH": op.dilation,
+        "DW": 1,
+        "PT": 0,
+        "PL": 0,
+        "OH": 1,
+        "OW": 1,
+        "Replays": 1,
+        "ChunkMajor": 0,
+        "Rows": rows,
+        "Endless": 1,
+        "PadWord": 0,
+        "Style": int(Style.LUT if words <= 64 or words * lanes * x.bits <= 2048 else Style.BLOCK),
+    }
+
+
+def window_images(params: Params, x: Type) -> int:
+    """Images that a bhc_window sees of a value: an endless one has as many as there are window rows."""
+    return x.image[0] // params["H"] if params["Endless"] else 1
+
+
+def ring_of(params: Params, images: int) -> Ring:
+    """What the timing model needs to know of a bhc_window that sees so many images a window."""
     height, span = params["H"], (params["KH"] - 1) * params["DH"] + 1
+    row_beats = params["W"] * params["Groups"] * params["Chunks"]
+    if params["Endless"]:
+        return Ring(height, row_beats, params["Rows"], (span,), (height,), images)
     tops = [oh * params["SH"] - params["PT"] for oh in range(params["OH"])]
     needed = [min(max(top + span, 0), height) for top in tops]
     released = [max(min(top, height), 0) for top in tops[1:]] + [height]
-    row_beats = params["W"] * params["Groups"] * params["Chunks"]
     return Ring(height, row_beats, params["Rows"], tuple(needed), tuple(released))
 
 

@@ -1,6 +1,10 @@
 """The operations of the IR: frozen dataclasses, with their type rules.
 
-Every op is defined on exact integers. A bipolar operand stands for -1 and +1. The evaluator (bhc.ir.evaluate)
+Every op is defined on exact integers. Windows are computed one by one, unless an op is `endless`: then its input is one
+sequence that goes on from window to window (a window being the new rows of a hop), and so is its result. What endless
+ops compute is defined by bhc.ir.stream, which unrolls them for a recording.
+
+ A bipolar operand stands for -1 and +1. The evaluator (bhc.ir.evaluate)
 gives the meaning of each op; `infer` here gives its type, with a range that is sound for every input in the
 operands' ranges. Spatial attributes are pairs (time or height, width); a 1-D value (T, C) is the image (T, 1,
 C).
@@ -51,6 +55,7 @@ class Conv:
     dilation: Pair = (1, 1)
     pads: Pads = Pads()
     groups: int = 1
+    endless: bool = False
 
     @property
     def kernel(self) -> Pair:
@@ -94,6 +99,7 @@ class MaxPool:
     stride: Pair
     dilation: Pair = (1, 1)
     pads: Pads = Pads()
+    endless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,19 @@ class SumPool:
     kernel: Pair
     stride: Pair
     pads: Pads = Pads()
+    dilation: Pair = (1, 1)
+    endless: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Overlapping windows of an endless sequence: for each hop, `rows` rows, `dilation` apart, each begun `stride`
+    rows after that of the hop before.
+    """
+
+    rows: int
+    stride: int
+    dilation: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +147,8 @@ class Argmax:
     """Index, in stream order, of the largest element; the first of equals."""
 
 
-Op = Conv | Dense | Threshold | MaxPool | SumPool | Add | Concat | Pad | Argmax
+Op = Conv | Dense | Threshold | MaxPool | SumPool | Add | Concat | Pad | Argmax | Frame
+WindowOp = Conv | MaxPool | SumPool
 
 
 def window_count(size: int, before: int, after: int, kernel: int, stride: int, dilation: int) -> int:
@@ -139,9 +159,12 @@ def window_count(size: int, before: int, after: int, kernel: int, stride: int, d
 def windows(image: tuple[int, int, int], op: Conv | MaxPool | SumPool) -> Pair:
     """(OH, OW), the window positions of a convolution or pooling over an (H, W, C) image."""
     height, width, _ = image
-    dilation = (1, 1) if isinstance(op, SumPool) else op.dilation
-    oh = window_count(height, op.pads.top, op.pads.bottom, op.kernel[0], op.stride[0], dilation[0])
-    ow = window_count(width, op.pads.left, op.pads.right, op.kernel[1], op.stride[1], dilation[1])
+    oh = window_count(height, op.pads.top, op.pads.bottom, op.kernel[0], op.stride[0], op.dilation[0])
+    ow = window_count(width, op.pads.left, op.pads.right, op.kernel[1], op.stride[1], op.dilation[1])
+    if op.endless:
+        if op.pads.top or op.pads.bottom or height % op.stride[0]:
+            raise TypeRuleError(f"{height} rows a hop, moved by {op.stride[0]}, have no endless windows")
+        oh = height // op.stride[0]
     if oh < 1 or ow < 1:
         raise TypeRuleError(f"a {op.kernel[0]}x{op.kernel[1]} window does not fit into {height}x{width}")
     return oh, ow
@@ -243,6 +266,13 @@ def _infer_concat(operands: tuple[Type, ...]) -> Type:
     return Type(shape, joint)
 
 
+def _infer_frame(op: Frame, x: Type) -> Type:
+    height, width, channels = x.image
+    if op.stride != height:
+        raise TypeRuleError(f"a frame moves by the {height} rows of a hop, not by {op.stride}")
+    return Type(_like(x, op.rows, width, channels), x.range, x.bipolar)
+
+
 def _infer_pad(op: Pad, x: Type) -> Type:
     height, width, channels = x.image
     if op.value not in x.range or (x.bipolar and op.value == 0):
@@ -259,7 +289,7 @@ def arity(op: Op) -> int | None:
             return 2
         case Concat():
             return None
-        case Conv() | Dense() | Threshold() | MaxPool() | SumPool() | Pad() | Argmax():
+        case Conv() | Dense() | Threshold() | MaxPool() | SumPool() | Pad() | Argmax() | Frame():
             return 1
     assert_never(op)
 
@@ -289,4 +319,6 @@ def infer(op: Op, operands: tuple[Type, ...]) -> Type:
             return _infer_pad(op, x)
         case Argmax():
             return Type((1,), Range(0, x.elements - 1))
+        case Frame():
+            return _infer_frame(op, x)
     assert_never(op)

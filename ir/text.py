@@ -28,6 +28,7 @@ from bhc.ir.ops import (
     Concat,
     Conv,
     Dense,
+    Frame,
     IntArray,
     MaxPool,
     Op,
@@ -36,6 +37,7 @@ from bhc.ir.ops import (
     Pair,
     SumPool,
     Threshold,
+    WindowOp,
     weight_bits,
     weight_kind,
 )
@@ -93,6 +95,11 @@ def _pads(pads: Pads) -> str:
     return _numbers(pads.top, pads.left, pads.bottom, pads.right)
 
 
+def _endless(op: WindowOp) -> Iterator[tuple[str, str]]:
+    if op.endless:
+        yield "endless", "1"
+
+
 def _attributes(op: Op) -> Iterator[tuple[str, str]]:
     """Attributes in a fixed order."""
     match op:
@@ -102,6 +109,7 @@ def _attributes(op: Op) -> Iterator[tuple[str, str]]:
             yield "dilation", _numbers(*op.dilation)
             yield "pads", _pads(op.pads)
             yield "groups", str(op.groups)
+            yield from _endless(op)
         case Dense():
             yield "weights", _array(op.weights)
         case Threshold():
@@ -114,10 +122,18 @@ def _attributes(op: Op) -> Iterator[tuple[str, str]]:
             yield "stride", _numbers(*op.stride)
             yield "dilation", _numbers(*op.dilation)
             yield "pads", _pads(op.pads)
+            yield from _endless(op)
         case SumPool():
             yield "kernel", _numbers(*op.kernel)
             yield "stride", _numbers(*op.stride)
+            if op.dilation != (1, 1):
+                yield "dilation", _numbers(*op.dilation)
             yield "pads", _pads(op.pads)
+            yield from _endless(op)
+        case Frame():
+            yield "rows", str(op.rows)
+            yield "stride", str(op.stride)
+            yield "dilation", str(op.dilation)
         case Pad():
             yield "pads", _pads(op.pads)
             yield "value", str(op.value)
@@ -182,6 +198,7 @@ def _parse_op(name: str, attribute: dict[str, str]) -> Op:
                 _pair(attribute["dilation"]),
                 Pads(*_ints(attribute["pads"])),
                 int(attribute["groups"]),
+                endless="endless" in attribute,
             )
         case "dense":
             return Dense(_parse_array(attribute["weights"]))
@@ -198,9 +215,18 @@ def _parse_op(name: str, attribute: dict[str, str]) -> Op:
                 _pair(attribute["stride"]),
                 _pair(attribute["dilation"]),
                 Pads(*_ints(attribute["pads"])),
+                endless="endless" in attribute,
             )
         case "sumpool":
-            return SumPool(_pair(attribute["kernel"]), _pair(attribute["stride"]), Pads(*_ints(attribute["pads"])))
+            return SumPool(
+                _pair(attribute["kernel"]),
+                _pair(attribute["stride"]),
+                Pads(*_ints(attribute["pads"])),
+                _pair(attribute.get("dilation", "1,1")),
+                endless="endless" in attribute,
+            )
+        case "frame":
+            return Frame(int(attribute["rows"]), int(attribute["stride"]), int(attribute["dilation"]))
         case "pad":
             return Pad(Pads(*_ints(attribute["pads"])), int(attribute["value"]))
         case "add":

@@ -250,7 +250,8 @@ def matrix_vector(inp: Channel, out: Channel, positions: int, sf: int, nf: int, 
 class Ring:
     """Geometry of a ring buffer as the timing sees it: rows of an image, and how many each window row needs.
 
-    rows, row_beats: of one image. capacity: rows of memory. needed[oh]: rows that must be there before window
+    rows, row_beats: of one image; images: of one window (an endless sequence has an image for each window row, which
+    needs rows of the next ones). capacity: rows of memory. needed[oh]: rows that must be there before window
     row oh is read; released[oh]: rows that are free once window row oh has been read (the last releases the
     whole image).
     """
@@ -260,6 +261,7 @@ class Ring:
     capacity: int
     needed: tuple[int, ...]
     released: tuple[int, ...]
+    images: int = 1
 
 
 def ring_writer(inp: Channel, full: Channel, free: Channel, ring: Ring) -> Factory:
@@ -267,7 +269,7 @@ def ring_writer(inp: Channel, full: Channel, free: Channel, ring: Ring) -> Facto
 
     def run(windows: int) -> Process:
         now = 0
-        for row in range(windows * ring.rows):
+        for row in range(windows * ring.images * ring.rows):
             if row >= ring.capacity:
                 if free.empty:
                     yield from free.wait()
@@ -306,9 +308,9 @@ def ring_reader(
             full.takes.append(full.head(now))
 
     def run(windows: int) -> Process:
-        now = 0
-        for _ in range(windows):
-            have = gone = 0
+        now = have = 0
+        for _ in range(windows * ring.images):
+            gone = 0
             for needed, released in zip(ring.needed, ring.released, strict=True):
                 if have < needed:
                     yield from rows(needed, have, now)
@@ -324,18 +326,42 @@ def ring_reader(
                     # The read that frees a row happens two cycles before the word has been consumed.
                     yield from free.put(now - 2)
                     gone += 1
+            have -= ring.rows
 
     return run
 
 
-def shifter(inp: Channel, out: Channel, steps: tuple[tuple[bool, bool], ...], nf: int, latency: int) -> Factory:
+def slide(inp: Channel, out: Channel, rows: int, row_beats: int, first: int, stride: int) -> Factory:
+    """bhc_slide: the beats of row `first`, and of every stride-th after it, are results. rows: of one window."""
+
+    def run(windows: int) -> Process:
+        now = 0
+        for row in range(windows * rows):
+            for _ in range(row_beats):
+                if inp.empty:
+                    yield from inp.wait()
+                now = inp.head(now)
+                inp.takes.append(now)
+                if row >= first and (row - first) % stride == 0:
+                    yield from out.put(now + 1)
+                    now = max(now, out.puts[-1] - 1)
+                now += 1
+
+    return run
+
+
+def shifter(
+    inp: Channel, out: Channel, steps: tuple[tuple[bool, bool], ...], nf: int, latency: int, early: int = 0
+) -> Factory:
     """bhc_shift with its bhc_mvu (sf = 1), which uses each window nf cycles.
 
-    steps: (takes a pixel, makes a window), in order, for one image.
+    steps: (takes a pixel, makes a window), in order, for one image. early: windows that are not made, because an
+    endless image has just begun.
     latency: from the window being taken by the bhc_mvu to the first result.
     """
 
     def run(windows: int) -> Process:
+        missing = early
         step = free = 0  # when the next step, and the first fold of the next window, can happen
         for _ in range(windows):
             for takes, makes in steps:
@@ -345,7 +371,9 @@ def shifter(inp: Channel, out: Channel, steps: tuple[tuple[bool, bool], ...], nf
                     step = inp.head(step)
                     inp.takes.append(step)
                 step += 1
-                if makes:
+                if makes and missing:
+                    missing -= 1
+                elif makes:
                     # Seen one cycle after its step; the next step may coincide with its being taken.
                     free = step = max(step, free)
                     for _ in range(nf):
@@ -368,11 +396,22 @@ class Timing:
     occupancy: dict[str, int]
 
 
-def run(factories: list[Factory], channels: list[Channel], output: Channel, beats: int, windows: int) -> Timing:
-    """Evaluate the network over `windows` windows. Raises DeadlockError."""
-    live = [factory(windows) for factory in factories]
+def run(
+    factories: list[Factory],
+    channels: list[Channel],
+    output: Channel,
+    beats: int,
+    windows: int,
+    filling: int | None = None,
+) -> Timing:
+    """Evaluate the network until it has made the results of `windows` windows. Raises DeadlockError.
+
+    filling: further windows of input that endless sequences take before the first result; None if there are none. They
+    take more than they need for the last one, too: then processes are left that wait for input.
+    """
+    live = [factory(windows + (filling or 0)) for factory in factories]
     progress, rounds = -1, 0
-    while live:
+    while live and (filling is None or len(output.takes) < windows * beats):
         live = [process for process in live if next(process, True) is None]
         rounds += 1
         if rounds % 256 == 0:

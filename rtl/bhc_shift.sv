@@ -9,6 +9,8 @@
 // Padding between two rows, or two images, is inserted once and serves both as far as it can. With SpanH = (KH-1)*DH+1,
 // PB = max(0, (OH-1)*SH + SpanH - PT - H), LeadH = max(0, PT - SpanH + 1), and the same along W:
 //   cycles a window = steps = (LeadH + H + max(PT - LeadH, PB)) * (LeadW + W + max(PL - LeadW, PR))
+// Endless = 1: there is one image without end; OH = 1 and H = SH (one window for every SH rows), PT = 0. The first window ends
+// with row SpanH-1. Cycles for SH rows: SH * (LeadW + W + max(PL - LeadW, PR)).
 // Latency 1 from the step that takes or inserts the last pixel of a window.
 // After reset the padding before the first image is inserted at once, without waiting for input.
 module bhc_shift #(
@@ -26,6 +28,7 @@ module bhc_shift #(
   parameter int unsigned PL = 0,
   parameter int unsigned OH = 3,
   parameter int unsigned OW = 1,
+  parameter int unsigned Endless = 0,
   parameter logic [Bits-1:0] PadWord = '0
 ) (
   input  logic                    clk_i,
@@ -52,15 +55,17 @@ module bhc_shift #(
   localparam int unsigned SpanH = (KH - 1) * DH + 1;
   localparam int unsigned LeadH = PT >= SpanH ? PT - SpanH + 1 : 0;
   localparam int unsigned NeedH = (OH - 1) * SH + SpanH;
-  localparam int unsigned PB = NeedH > PT + H ? NeedH - PT - H : 0;
+  localparam int unsigned PB = Endless == 0 && NeedH > PT + H ? NeedH - PT - H : 0;
   localparam int unsigned TailH = PT - LeadH > PB ? PT - LeadH : PB;
   localparam int unsigned Rows = LeadH + H + TailH;
-  localparam int unsigned FirstH = LeadH + SpanH - 1 - PT;
+  localparam int unsigned FirstH = Endless != 0 ? (SpanH - 1) % SH : LeadH + SpanH - 1 - PT;
 
   // Reset is the moment after the last pixel of an image that never was: the padding that follows precedes the first image,
   // and the windows that would end in it are suppressed until then.
   localparam int unsigned StartW = TailW > 0 ? LeadW + W : 0;
   localparam int unsigned StartH = TailW > 0 ? LeadH + H - 1 : TailH > 0 ? LeadH + H : 0;
+  // An endless image: rows that end a window too early, the row of that pixel that never was included.
+  localparam int unsigned Early = (SpanH - 1) / SH + (StartW > 0 && FirstH == StartH ? 1 : 0);
   localparam int unsigned LastEnd = (FirstH + (OH - 1) * SH) * Cols + FirstW + (OW - 1) * SW;
   localparam bit Suppress = StartH * Cols + StartW > 0 && LastEnd >= StartH * Cols + StartW;
 
@@ -80,7 +85,17 @@ module bhc_shift #(
     .Length(Rows), .Before(LeadH), .Pixels(H), .First(FirstH), .Stride(SH), .Hits(OH), .Start(StartH)
   ) u_row (.clk_i, .rst_ni, .step_i(step && col_last), .last_o(row_last), .pixel_o(row_pixel), .hit_o(row_hit));
 
-  if (Suppress) begin : gen_primed
+  if (Endless != 0 && Early > 0) begin : gen_early
+    localparam int unsigned EarlyBits = $clog2(Early + 1);
+    logic [EarlyBits-1:0] early_q;
+    assign primed = early_q == EarlyBits'(Early);
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) early_q <= '0;
+      else if (step && row_hit && col_last && !primed) early_q <= early_q + EarlyBits'(1);
+    end
+    logic unused;
+    assign unused = row_last;
+  end else if (Endless == 0 && Suppress) begin : gen_primed
     always_ff @(posedge clk_i) begin
       if (!rst_ni) primed <= 1'b0;
       else if (step && row_last && col_last) primed <= 1'b1;
@@ -142,6 +157,9 @@ module bhc_shift #(
   end
 
 `ifndef SYNTHESIS
-  initial assert (Cols > 1 || KW == 1) else $error("bhc_shift: a row of one column has no window %0d wide", KW);
+  initial begin
+    assert (Cols > 1 || KW == 1) else $error("bhc_shift: a row of one column has no window %0d wide", KW);
+    assert (Endless == 0 || (OH == 1 && H == SH && PT == 0)) else $error("bhc_shift: no such endless image");
+  end
 `endif
 endmodule

@@ -11,6 +11,9 @@
 // last read of an image all its rows do, also those that are still to come (no window needs them: they are swallowed).
 // Rows >= (KH-1)*DH+1. No window may begin below the image: (OH-1)*SH - PT <= H.
 //
+// Endless = 1: there is one image without end, whose windows go on from the rows of one hop to those of the next. OH = 1 and
+// H = SH (one window for every SH rows), PT = 0. Without a gap between beats if Rows >= Span + SH.
+//
 //   latency           2, from taking the last beat of the last row that the windows oh need to their first beat
 //   freed rows        are taken from the cycle on that follows the last read, which is one before the beat's out_valid_o
 //   cycles a window   Reads, without a gap between beats, across images too, when input is always there, the reads of an oh
@@ -40,6 +43,7 @@ module bhc_window #(
   parameter int Replays = 1,
   parameter int ChunkMajor = 0,
   parameter int Rows = 4,
+  parameter int Endless = 0,
   parameter logic [Bits-1:0] PadWord = '0,
   parameter int Style = 0
 ) (
@@ -142,7 +146,7 @@ module bhc_window #(
   logic complete;  // and so did the ones before, so that the image is complete
   assign row_done = step && ow_end;
 
-  if (PT > 0 || LastRow >= H) begin : gen_row
+  if (Endless == 0 && (PT > 0 || LastRow >= H)) begin : gen_row
     localparam int MaxRow = LastRow > H ? LastRow : H;
     localparam int RowBits = $clog2(MaxRow + PT + 1);
     localparam int Back = (KH - 1) * DH;
@@ -284,6 +288,7 @@ module bhc_window #(
   initial begin
     assert (Rows >= Span) else $error("bhc_window: %0d rows do not hold a window of %0d", Rows, Span);
     assert ((OH - 1) * SH - PT <= H) else $error("bhc_window: windows begin below the image");
+    assert (Endless == 0 || (OH == 1 && H == SH && PT == 0)) else $error("bhc_window: no such endless image");
   end
 `endif
 endmodule

@@ -270,3 +270,63 @@ def inputs(draw: st.DrawFn, graph: Graph, windows: int) -> dict[str, IntArray]:
         values[:1], values[1:2] = levels[0], levels[-1]
         found[declared.name] = values
     return found
+
+
+@st.composite
+def _moving(draw: st.DrawFn, x: Type) -> Op:
+    """A window op without padding in time."""
+    height, width, channels = x.image
+    kernel = draw(st.integers(1, min(height, 4)))
+    dilation = draw(st.integers(1, 2)) if (kernel - 1) * 2 < height else 1
+    stride = draw(st.sampled_from((1, 1, 1, 2, 3)))
+    w = draw(_axis(width, dilated=False)) if len(x.shape) == 3 else _Axis(1, 1, 1, 0, 0)
+    pads = Pads(0, w.before, 0, w.after)
+    match draw(st.sampled_from(("conv", "conv", "depthwise", "max", "disjoint", "sum"))):
+        case "conv":
+            m = draw(st.sampled_from((1, 2, 3, 4, 6, 8)))
+            weight = draw(weights((m, kernel, w.kernel, channels)))
+            return Conv(weight, (stride, w.stride), (dilation, 1), pads)
+        case "depthwise":
+            weight = draw(weights((channels, kernel, w.kernel, 1)))
+            return Conv(weight, (stride, w.stride), (dilation, 1), pads, channels)
+        case "max":
+            return MaxPool((kernel, w.kernel), (stride, w.stride), (dilation, 1), pads)
+        case "sum":
+            return SumPool((kernel, w.kernel), (stride, w.stride), pads, (dilation, 1))
+        case _:
+            return MaxPool((kernel, 1), (kernel, 1))
+
+
+@st.composite
+def streamable(draw: st.DrawFn) -> Graph:
+    """A graph of which the most can be streamed: windows without padding in time, joins, and a head."""
+    builder = Builder()
+    width = draw(st.sampled_from((None, None, None, 2, 3)))
+    shape = (draw(st.integers(6, 24)), *(() if width is None else (width,)), draw(st.sampled_from((1, 2, 3, 4, 6))))
+    value = builder.input("x", bipolar(*shape) if draw(st.booleans()) else Type(shape, draw(ranges())))
+
+    def add(op: Op, *operands: str) -> str:
+        return builder.add(op, operands, name=type(op).__name__.lower(), origin=("made up",))
+
+    for _ in range(draw(st.integers(1, 4))):
+        x = builder.type(value)
+        if x.bits > _WIDE or draw(st.sampled_from((False, False, True))):
+            value = add(draw(thresholds(x)), value)
+        elif draw(st.sampled_from((False, False, False, True))):
+            pointwise = Conv(draw(weights((x.channels, 1, 1, x.channels))))
+            other = Conv(draw(weights((x.channels, 1, 1, x.channels))))
+            joins: tuple[Op, ...] = (Add(), Concat())
+            value = add(draw(st.sampled_from(joins)), add(pointwise, value), add(other, value))
+        elif x.image[0] > 1:
+            value = add(draw(_moving(x)), value)
+    x = builder.type(value)
+    match draw(st.sampled_from(("dense", "sum", "window", "argmax"))):
+        case "dense":
+            value = add(draw(denses(x)), value)
+        case "sum":
+            value = add(SumPool(x.image[:2], (1, 1)), value)
+        case "window":
+            value = add(Conv(draw(weights((3, *x.image)))), value)
+        case _:
+            value = add(Argmax(), value)
+    return builder.graph([value])

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 from bhc.backends.cosim import cosim, lint
 from bhc.backends.rtl import emit
-from bhc.ir import passes, pipeline
+from bhc.ir import passes, pipeline, stream
 from bhc.ir.graph import Graph
 from bhc.ir.pipeline import Pipeline
 from bhc.ir.schedule import Fit, Goal, Rate, Target, schedule
 from bhc.ir.text import dump
-from tests.strategies import DEVICE, graphs, inputs
+from tests.strategies import DEVICE, graphs, inputs, streamable
+
+
+@st.composite
+def goals(draw: st.DrawFn) -> Goal:
+    """From the smallest design to nearly unfolded."""
+    options: tuple[Goal, ...] = (Rate(10**9), Fit(1e-4), Fit(1e-3), Fit(3e-3), Fit(1e-2), Fit(0.05))
+    return draw(st.sampled_from(options))
 
 
 @st.composite
 def scheduled(draw: st.DrawFn) -> tuple[Graph, Pipeline]:
-    """A graph and its pipeline, from the smallest to nearly unfolded."""
+    """A graph and its pipeline."""
     graph = passes.run(draw(graphs()))
-    goals: tuple[Goal, ...] = (Rate(10**9), Fit(1e-4), Fit(1e-3), Fit(3e-3), Fit(1e-2), Fit(0.05))
-    goal = draw(st.sampled_from(goals))
-    made = schedule(graph, "random", Target(100.0, DEVICE, goal))
-    return graph, made
+    return graph, schedule(graph, "random", Target(100.0, DEVICE, draw(goals())))
 
 
 @pytest.mark.slow
@@ -49,3 +54,28 @@ def test_rtl_equals_evaluator(tmp_path: Path, data: st.DataObject) -> None:
     assert result.mismatches == 0
     if stalls is None and result.cycles_per_window_measured is not None:
         assert abs(result.cycles_per_window_measured - made.cycles_per_window) <= made.cycles_per_window * 0.02
+
+
+@pytest.mark.slow
+@settings(
+    max_examples=500 if settings.get_current_profile_name() == "long" else 6,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(st.data())
+def test_streaming_rtl_equals_evaluator(tmp_path: Path, data: st.DataObject) -> None:
+    """Two recordings, with a reset between them."""
+    graph = passes.run(data.draw(streamable()))
+    (declared,) = graph.inputs
+    hop = data.draw(st.integers(1, declared.type.image[0]))
+    streamed = stream.rewrite(graph, hop).graph
+    made = schedule(streamed, "random", Target(100.0, DEVICE, data.draw(goals())))
+    recordings = [np.concatenate(list(data.draw(inputs(graph, 4))[declared.name])) for _ in range(2)]
+    stalls = data.draw(st.one_of(st.none(), st.integers(0, 2**32 - 1)))
+    note(dump(streamed))
+    note(pipeline.dump(made))
+    assert lint(emit(made), tmp_path) == ()
+    result = cosim(made, streamed, {declared.name: recordings}, tmp_path, stalls=stalls)
+    assert result.first_mismatch is None
+    assert result.mismatches == 0
+    assert result.windows >= 2

@@ -52,7 +52,7 @@ void window_ahead() {
   bhc::stream<8, 0> in("in");
   bhc::stream<8, 1> out("out");
   for (unsigned i = 0; i < 12; i++) in.write(bhc::repeat<8, 1>(i));
-  BHC_RUN("window", bhc::window<8, 1, 1, 1, 12, 1, 3, 1, 1, 1, 1, 1, 0, 0, 10, 1, 1, 0, 5, 0, 0>(in, out, 1));
+  BHC_RUN("window", bhc::window<8, 1, 1, 1, 12, 1, 3, 1, 1, 1, 1, 1, 0, 0, 10, 1, 1, 0, 5, 0, 0, 0>(in, out, 1));
   BHC_WAIT();
 }
 

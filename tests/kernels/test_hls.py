@@ -50,6 +50,8 @@ def amount(kernel: str, p: Mapping[str, int], beats: int) -> int:
             return beats // p["Chunks"]
         case "bhc_concat":
             return beats // p["AChunks"]
+        case "bhc_slide":
+            return beats // p["Chunks"]
         case _:
             return beats
 
@@ -122,6 +124,8 @@ def instance(
     p = {name: number(value) for name, value in case.parameters.items() if not isinstance(value, str)}
     sources = {name: Wire(width, beats[name], random.choice(DEPTHS)) for name, width in case.sources.items()}
     sink = Wire(case.width, want, random.choice(DEPTHS))
+    if case.module in {"bhc_window", "bhc_shift"}:
+        p = {"Endless": 0, **p}
     count = amount(case.module, p, len(next(iter(beats.values()))))
     return Instance(case.module, p, count, sources, [sink], tables(case, memories))
 
@@ -179,10 +183,10 @@ def wide_stream_instances(monkeypatch: pytest.MonkeyPatch) -> Iterator[Instance]
         shape = streams.geometry_parameters(rows, columns)
         fold = {"Chunks": 1, "Groups": 1, "Replays": 1, "ChunkMajor": 0, "Rows": 3, "Style": 0}
         beats = [pixel for image in images for row in image for pixel in row]
-        window = {"Bits": bits, "Lanes": lanes, **shape, **fold, "PadWord": pad}
+        window = {"Bits": bits, "Lanes": lanes, **shape, **fold, "Endless": 0, "PadWord": pad}
         width = bits * lanes
         yield Instance("bhc_window", window, 2, {"in": Wire(width, beats, 1)}, [Wire(width, want, 1)])
-        lines = {"Bits": bits, "C": lanes, **shape, "PadWord": pad}
+        lines = {"Bits": bits, "C": lanes, **shape, "Endless": 0, "PadWord": pad}
         whole = [pack(want[at : at + 6], width) for at in range(0, len(want), 6)]
         yield Instance("bhc_shift", lines, 2, {"in": Wire(width, beats, 1)}, [Wire(6 * width, whole, 1)])
 

@@ -294,6 +294,96 @@ def draw_window(random: Random) -> Trial:
     return Trial(case, {"in": to_beats(images, bits)}, want, check, pack([pad] * lanes, bits))
 
 
+def no_cycles(_: Result) -> None:
+    """For modules whose cycles are those of another mode, or follow from whole designs in tests/cosim."""
+
+
+def draw_endless_axis(random: Random, kernels: tuple[int, ...]) -> Geometry:
+    """Some rows of an image without end, whole strides; fewer than a window needs, now and then."""
+    kernel, stride = random.choice(kernels), random.choice([1, 1, 1, 2, 3, 5])
+    dilation = random.choice([1, 1, 2, 3])
+    size, span = stride * random.randint(1, 12), (kernel - 1) * dilation + 1
+    return Geometry(size, kernel, stride, dilation, 0, max(0, (size - span) // stride + 1))
+
+
+def endless(rows: Geometry, columns: Geometry) -> dict[str, int]:
+    return {**geometry_parameters(rows, columns), "H": rows.stride, "OH": 1, "Endless": 1}
+
+
+def draw_endless_window(random: Random) -> Trial:
+    rows, columns = draw_endless_axis(random, (1, 2, 3, 5)), draw_image(random)[1]
+    bits, lanes, chunks = random.choice([1, 3, 8]), random.choice([1, 2, 3]), random.choice([1, 2, 3])
+    replays, chunk_major, pad = random.choice([1, 1, 2]), random.randrange(2), random.randrange(1 << bits)
+    image = draw_words(random, rows.size, columns.size, chunks, lanes, bits=bits)
+    want: list[int] = []
+    for oh, ow in itertools.product(range(rows.count), range(columns.count)):
+        window = padded(image, rows, columns, oh, ow, pad)
+        want += to_beats(window.transpose(2, 0, 1, 3) if chunk_major else window, bits) * replays
+    parameters: dict[str, int | Bits] = {
+        "Bits": bits,
+        "Lanes": lanes,
+        "Chunks": chunks,
+        "Groups": 1,
+        **endless(rows, columns),
+        "Replays": replays,
+        "ChunkMajor": chunk_major,
+        "Rows": rows.span + random.choice([0, 1, rows.stride]),
+        "PadWord": Bits(pad, bits),
+        "Style": random.randrange(3),
+    }
+    case = Case("bhc_window", parameters, {"in": lanes * bits}, lanes * bits)
+    return Trial(case, {"in": to_beats(image, bits)}, want, no_cycles)
+
+
+def draw_endless_shift(random: Random) -> Trial:
+    rows, columns = draw_endless_axis(random, (1, 2, 3, 5)), draw_image(random)[1]
+    bits, lanes = random.choice([1, 2, 4]), random.choice([1, 2, 5])
+    pad = random.randrange(1 << bits)
+    image = draw_words(random, rows.size, columns.size, lanes, bits=bits)
+    want = [
+        pack(padded(image, rows, columns, oh, ow, pad).reshape(-1).tolist(), bits)
+        for oh, ow in itertools.product(range(rows.count), range(columns.count))
+    ]
+    parameters: dict[str, int | Bits] = {"Bits": bits, "C": lanes, **endless(rows, columns), "PadWord": Bits(pad, bits)}
+    case = Case("bhc_shift", parameters, {"in": lanes * bits}, rows.kernel * columns.kernel * lanes * bits)
+    return Trial(case, {"in": to_beats(image, bits)}, want, no_cycles)
+
+
+def draw_slide(random: Random) -> Trial:
+    rows = draw_endless_axis(random, (1, 2, 3, 7, 30))
+    (bits, kind), lanes, chunks = draw_kind(random), random.choice([1, 2, 3]), random.choice([1, 1, 2, 5])
+    words = draw_words(random, rows.size, chunks, lanes, bits=bits)
+    x = values(words, bits, kind)
+    greatest = rows.kernel * (1 << bits)
+    out_bits = greatest.bit_length() + 1
+    want: list[int] = []
+    for index in range(rows.count):
+        total = x[index * rows.stride :][: rows.span : rows.dilation].sum(axis=0)
+        want += to_beats(total & ((1 << out_bits) - 1), out_bits)
+    parameters = {
+        "Bits": bits,
+        "Kind": kind,
+        "Lanes": lanes,
+        "Chunks": chunks,
+        "Rows": rows.kernel,
+        "D": rows.dilation,
+        "Stride": rows.stride,
+        "OutBits": out_bits,
+    }
+    case = Case("bhc_slide", parameters, {"in": lanes * bits}, lanes * out_bits)
+
+    def check(result: Result) -> None:
+        """A beat a cycle; a sum leaves a cycle after its last row."""
+        offset = result.taken["in"][0]
+        assert result.taken["in"] == [cycle + offset for cycle in range(len(result.taken["in"]))]
+        ends = [
+            rows.at(index, rows.kernel - 1) * chunks + chunk for index in range(rows.count) for chunk in range(chunks)
+        ]
+        assert result.emitted[0] == [end + offset + 1 for end in ends]
+
+    return Trial(case, {"in": to_beats(words, bits)}, want, check)
+
+
 def draw_shift(random: Random) -> Trial:
     return shift_trial(random, *draw_image(random), random.choice([1, 2, 4]), random.choice([1, 2, 5]))
 
@@ -518,6 +608,9 @@ DRAWS: dict[str, Draw] = {
     "window": draw_window,
     "shift": draw_shift,
     "shift_of_long_rows": draw_shift_of_long_rows,
+    "endless_window": draw_endless_window,
+    "endless_shift": draw_endless_shift,
+    "slide": draw_slide,
     "pool": draw_pool,
     "add": draw_add,
     "concat": draw_concat,
