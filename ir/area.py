@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from bhc.ir.delta import Geometry, product_register, store
 from bhc.ir.pipeline import Resources, Style
 from bhc.ir.types import Kind
 
@@ -134,6 +135,62 @@ def _fifo(p: Mapping[str, int]) -> Resources:
     return store + Resources(lut=11 + _bits(p["Depth"]), ff=2 * _bits(p["Depth"]) + 1)
 
 
+def _delta(p: Mapping[str, int], roms: Sequence[Rom]) -> Resources:
+    events, x_bits, w_bits = p["Events"], p["XBits"], p["WBits"]
+    weights, _ = roms
+    # A row: the products of all events, added up, and the accumulator.
+    if x_bits == 1 and p["WKind"] == Kind.BIPOLAR:
+        # The lowest bit of the parts is the same for all rows.
+        part, products = _bits(events) + 1, 1.1 if events <= 2 else 2.2 * events - 2.4
+    elif x_bits == 1:
+        part, products = _bits(events) + w_bits + 1, 1.6 * events * (w_bits + 1)
+    elif p["WKind"] == Kind.BIPOLAR:
+        part, products = _bits(events) + x_bits + 1, (0.7 if events == 1 else 1.0) * events * (x_bits + 1)
+    else:
+        part, products = _bits(events) + x_bits + w_bits + 1, 1.9 * events * (x_bits + 1) * w_bits
+    row = products + p["AccBits"]
+    registers = p["OutBits"] + (part if product_register(dict(p)) else 0)
+    total = Resources(
+        lut=round(p["Pe"] * row + 155 + 17 * events + p["Lanes"] * (2.7 + 1.9 * (x_bits - 1))),
+        ff=round(p["Pe"] * registers + 115 + p["Lanes"] * (2 * x_bits + (x_bits > 1))),
+    )
+    bits = p["Pe"] * p["AccBits"]
+    if p["Nf"] == 1:
+        total += Resources(ff=bits)
+    else:
+        total += _ram(2 << _bits(p["Nf"]), bits, Style.LUT)
+    shape = Geometry(p["Lanes"] * p["Chunks"], p["Taps"], p["D"], p["Stride"], p["Columns"])
+    kept = store(shape, events)
+    if p["Stride"] * p["Chunks"] > 1:
+        wide = p["Lanes"] * x_bits
+        past = p["Stride"] * p["Chunks"]
+        total += _ram(past, wide, Style.BLOCK if past > 64 and past * wide > 8192 else Style.LUT)
+    # Banks of events, the ends of columns, and the places of the phases.
+    depth = p["D"] * kept.capacity // events
+    width = (x_bits + 1 if x_bits > 1 else 1) + _bits(p["Chunks"]) + _bits(p["Lanes"]) + max(1, _bits(p["Taps"]))
+    place = _bits(kept.capacity) + 1
+    for _ in range(events):
+        total += _ram(depth, width, Style.BLOCK if depth * width > 2048 else Style.LUT)
+    total += _ram(kept.marks, 2 * place, Style.LUT)
+    if p["D"] > 1:
+        total += _ram(p["D"], place, Style.LUT) + Resources(lut=14, ff=10)
+    # Two reads a cycle of each copy of the weights.
+    if weights.style == Style.BLOCK:
+        ports = 1 if events == 1 else 2
+        copies = -(-events // 2)
+        return total + Resources(bram36=copies * _twin36(weights.depth, weights.width, ports))
+    lone = rom(weights.depth, weights.width, Style.LUT)
+    return total + Resources(lut=events * max(lone.lut, weights.width), ff=events * weights.width)
+
+
+def _twin36(depth: int, width: int, ports: int) -> float:
+    """RAMB36 of a read-only memory; a port is half as wide where there are two."""
+    if ports == 1:
+        return _ram36(depth, width)
+    shapes = ((18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
+    return min(-(-width // columns) * -(-depth // words) for columns, words in shapes) / 2
+
+
 def _threshold(p: Mapping[str, int], roms: Sequence[Rom]) -> Resources:
     compare = p["Stages"] * (0.6 * p["InBits"] + 2)
     total = Resources(
@@ -160,6 +217,8 @@ def estimate(kernel: str, p: Mapping[str, int], roms: Sequence[Rom] = ()) -> Res
             return _mvu(p, roms)
         case "bhc_dw":
             return _dw(p, roms)
+        case "bhc_delta":
+            return _delta(p, roms)
         case "bhc_window":
             return _window(p)
         case "bhc_shift":

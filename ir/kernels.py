@@ -80,6 +80,14 @@ _DECLARATIONS = (
         memories=(_WEIGHTS, _BIAS, _CLASS),
     ),
     Kernel(
+        "bhc_delta",
+        (
+            *("XBits", "XKind", "WBits", "WKind", "Lanes", "Chunks", "Taps", "D", "Stride", "Columns"),
+            *("Pe", "Nf", "Events", "AccBits", "SignOut", "OutBits"),
+        ),
+        memories=(_WEIGHTS, MemoryPort("base", style=False)),
+    ),
+    Kernel(
         "bhc_dw",
         (
             *("XBits", "XKind", "WBits", "WKind", "Lanes", "Taps", "Chunks", "Positions", "Classes"),

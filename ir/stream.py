@@ -349,7 +349,9 @@ class Evaluator:
         if count == 0:
             return np.empty((0, *node.type.image[1:]), np.int64)
         unrolled = replace(op, endless=False)
-        return apply(unrolled, (x.reshape(1, len(x), *x_type.image[1:]),), (_with_rows(x_type, len(x)),))[0]
+        image = x.reshape(1, len(x), *x_type.image[1:])
+        made: IntArray = apply(unrolled, (image,), (_with_rows(x_type, len(x)),))[0]
+        return made
 
 
 def check_rows(declared: Input, rows: IntArray) -> None:

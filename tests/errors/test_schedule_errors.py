@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from bhc.diagnostics import BhcError
-from bhc.ir import passes
+from bhc.ir import passes, stream
 from bhc.ir.graph import Builder, Graph
 from bhc.ir.ops import Add, Conv, Dense, Pads, SumPool, Threshold
 from bhc.ir.pipeline import Folding, Resources
@@ -74,6 +74,33 @@ def test_message(name: str, *, update_golden: bool) -> None:
     make, target = CASES[name]
     with pytest.raises(BhcError) as caught:
         schedule(passes.run(make()), "test", target)
+    text = f"{caught.value}\n"
+    golden = HERE / f"{name}.txt"
+    if update_golden:
+        golden.write_text(text)
+    assert text == golden.read_text()
+
+
+def vector() -> Graph:
+    b = Builder()
+    x = b.input("input", bipolar(8))
+    return b.graph([b.add(Dense(np.ones((2, 8), np.int64)), [x], name="dense0", origin=["Gemm_0"])])
+
+
+def sequence() -> Graph:
+    b = Builder()
+    x = b.input("input", bipolar(9, 2))
+    return b.graph([b.add(Conv(np.ones((1, 3, 1, 2), np.int64)), [x], name="conv0", origin=["Conv_0"])])
+
+
+STREAMS = {"bhc310_hop": (network, 101), "bhc311_no_time": (vector, 1), "bhc312_sequence": (sequence, 2)}
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_streaming_message(name: str, *, update_golden: bool) -> None:
+    make, hop = STREAMS[name]
+    with pytest.raises(BhcError) as caught:
+        stream.rewrite(passes.run(make()), hop)
     text = f"{caught.value}\n"
     golden = HERE / f"{name}.txt"
     if update_golden:
