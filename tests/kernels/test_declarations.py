@@ -86,9 +86,7 @@ def test_template_parameters(kernel: Kernel) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "kernel", [k for k in IN_BOTH if k.name != "bhc_fifo"], ids=lambda kernel: kernel.name
-)
+@pytest.mark.parametrize("kernel", [k for k in IN_BOTH if k.name != "bhc_fifo"], ids=lambda kernel: kernel.name)
 def test_arguments(kernel: Kernel) -> None:
     arguments = template(kernel)[1]
     streams = re.findall(r"[A-Z]\w* &(?:\.\.\.)?(\w+)(?=,|$)", arguments)
