@@ -7,12 +7,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from bhc import emission, folder, inputs
 from bhc.backends.plan import BuildPlan
 from bhc.backends.runner import file_errors, write
 from bhc.build import Build
+from bhc.diagnostics import fail
 from bhc.inputs import Source, Windows
-from bhc.ir import passes, pipeline, text
+from bhc.ir import passes, pipeline, stream, text
 from bhc.ir.graph import Graph
 from bhc.ir.pipeline import Folding, Pipeline
 from bhc.ir.schedule import schedule
@@ -20,7 +23,7 @@ from bhc.options import ModelFile, Options, resolve
 from bhc.progress import SILENT, Progress
 from bhc.report import ExactnessRow, ModelRow, Report, Tensor, Verification, make
 from bhc.simulator import Network
-from bhc.verify import compare
+from bhc.verify import compare, streamed_too
 
 if TYPE_CHECKING:
     from bhc.frontend import Model, Port
@@ -67,7 +70,7 @@ def compile(  # noqa: A001 - the verb of the command line
     if directory is not None:
         folder.check_output(directory)
     made = Compilation(model, options, dump_ir=dump_ir, progress=progress)
-    windows = None if verify is None else inputs.load(verify, made.network.head)
+    windows = None if verify is None else inputs.load(verify, made.network.head, made.network.overlap)
     if directory is not None:
         made.write(directory, emit)
     build = made.build(directory if emit == "project" else None)
@@ -94,8 +97,33 @@ class Compilation:
             self.model = load_model(self.path)
         self.settings = resolve(options, ModelFile(self.model.name, self.model.sha256))
         graph = _rewrite(self.model.graph, None if dump_ir is None else Path(dump_ir))
-        self.network = Network(graph, self.model.head, self.model.tail)
+        self.windowed = Network(graph, self.model.head, self.model.tail)
+        self.network = self.windowed
+        if self.settings.hop is not None:
+            self.network = self._streamed(graph, self.settings.hop)
         progress.detail(f"{len(self.model.graph.nodes)} operations, {len(graph.nodes)} after the passes")
+
+    def _streamed(self, graph: Graph, hop: int) -> Network:
+        """The network of one hop. Raises BhcError (BHC310 to BHC313)."""
+        made = stream.rewrite(graph, hop)
+        for name, why in made.reasons.items():
+            self.progress.detail(f"'{name}' is computed window by window: it {why}")
+        head = self.model.head
+        network = Network(made.graph, head, self.model.tail)
+        assert network.overlap is not None
+        axis = network.overlap.axis(head)
+        shape = [1, *head.input_shape]
+        shape[axis] += 1
+        x = np.random.default_rng(0).normal(0, 1, shape).astype(np.float32)
+        now, later = (head.run(np.take(x, range(s, s + made.window), axis)) for s in (0, 1))
+        if not np.array_equal(now[:, 1:], later[:, :-1]):
+            raise fail(
+                "BHC313",
+                "what the host computes before the first layer depends on where in the window a row lies",
+                origin=self.model.name,
+                hint="normalise with constants; or use --mode window",
+            )
+        return network
 
     @cached_property
     def design(self) -> Pipeline:
@@ -144,8 +172,12 @@ class Compilation:
         """Compare the simulator with an executor. Raises MismatchError, with the result in the build's
         report.
         """
-        with self.progress.step(f"comparing with {against} on {len(windows):,} windows"):
-            entry = compare(self.path, self.model, self.network, windows, self.progress, against, self.settings.backend)
+        overlap = self.network.overlap
+        cut = windows if overlap is None else inputs.cut(windows, self.network.head, overlap)
+        with self.progress.step(f"comparing with {against} on {len(cut):,} windows"):
+            entry = compare(self.path, self.model, self.windowed, cut, self.progress, against, self.settings.backend)
+            if overlap is not None:
+                entry = streamed_too(entry, self.windowed, self.network, windows, cut)
         build.record(entry)
         return entry
 

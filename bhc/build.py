@@ -13,10 +13,9 @@ from bhc import emission, folder, inputs, simulator
 from bhc.backends import compare, cosim, csim, hls4ml_project, synth
 from bhc.backends.plan import BuildPlan
 from bhc.diagnostics import fail
-from bhc.inputs import Source
+from bhc.inputs import Source, Windows
 from bhc.ir import pipeline as pipelines
 from bhc.ir.graph import Graph
-from bhc.ir.ops import IntArray
 from bhc.ir.pipeline import Pipeline, Resources
 from bhc.ir.schedule import schedule
 from bhc.options import Backend, Settings
@@ -96,8 +95,8 @@ class Build:
 
         Raises BhcError for windows that the model does not take.
         """
-        windows = inputs.load(x, self.network.head)
-        with self.progress.step(f"simulating {len(windows):,} windows"):
+        windows = inputs.load(x, self.network.head, self.network.overlap)
+        with self.progress.step(f"simulating {inputs.counted(windows, self.network.overlap)}"):
             return simulator.simulate(
                 self.network, windows, trace=None if trace is None else Path(trace), progress=self.progress
             )
@@ -129,14 +128,20 @@ class Build:
                 origin="--backend",
                 hint=f"compile the model with --backend {simulated}",
             )
-        windows = inputs.load(x, self.network.head)
-        (declared,) = self.graph.inputs
-        data = {declared.name: inputs.integers(windows, self.network.head)}
+        if simulated != "rtl" and self.settings.mode == "stream":
+            raise fail(
+                "BHC601",
+                f"of a build of the mode stream, {simulated} is not simulated in this version of bhc",
+                origin="--backend",
+                hint="use rtl",
+            )
+        overlap = self.network.overlap
+        windows = inputs.load(x, self.network.head, overlap)
         with (
             self._workdir() as workdir,
-            self.progress.step(f"building and simulating {_TITLES[simulated]}, {len(windows):,} windows"),
+            self.progress.step(f"building and simulating {_TITLES[simulated]}, {inputs.counted(windows, overlap)}"),
         ):
-            result = self._simulated(simulated, data, workdir, stalls, None if vcd is None else Path(vcd))
+            result = self._simulated(simulated, windows, workdir, stalls, None if vcd is None else Path(vcd))
         entry = Verification(
             against=_AGAINST[simulated],
             backend=self.settings.backend,
@@ -154,8 +159,14 @@ class Build:
         return entry
 
     def _simulated(
-        self, backend: Simulated, data: Mapping[str, IntArray], workdir: Path, stalls: int | None, vcd: Path | None
+        self, backend: Simulated, windows: Windows, workdir: Path, stalls: int | None, vcd: Path | None
     ) -> compare.CosimResult:
+        (declared,) = self.graph.inputs
+        head, overlap = self.network.head, self.network.overlap
+        if overlap is not None:
+            recordings = inputs.rows(windows, head, overlap)
+            return cosim.cosim(self.pipeline, self.graph, {declared.name: recordings}, workdir, stalls=stalls, vcd=vcd)
+        data = {declared.name: inputs.integers(windows, head)}
         match backend:
             case "rtl":
                 return cosim.cosim(self.pipeline, self.graph, data, workdir, stalls=stalls, vcd=vcd)

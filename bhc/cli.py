@@ -222,8 +222,10 @@ def _add_compile(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--io", metavar="HOW", help="for hls4ml: stream (the default) or parallel")
     parser.add_argument("--vendor", metavar="TOOL", help="for hls4ml: vitis (the default) or vivado")
-    parser.add_argument("--mode", metavar="MODE", default="window", help="window (stream comes with a later version)")
-    parser.add_argument("--hop", metavar="N", type=int, help="for --mode stream")
+    parser.add_argument(
+        "--mode", metavar="MODE", default="window", help="window, or stream: recordings, a result each --hop"
+    )
+    parser.add_argument("--hop", metavar="N", type=int, help="for --mode stream: rows from one window to the next")
     parser.add_argument("--delta", metavar="WHEN", default="off", help="off (auto and on come with a later version)")
     parser.add_argument("--calibrate", metavar="X.npy", type=Path, help="for --delta")
     parser.add_argument(

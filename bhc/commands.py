@@ -64,7 +64,9 @@ def compile_model(arguments: Namespace) -> None:
         folder.check_output(directory)
     made = api.Compilation(arguments.model, options, dump_ir=arguments.dump_ir, progress=_progress(arguments))
     # Before the long part: a wrong file should not cost the user a minute.
-    windows = None if arguments.verify is None else inputs.load(arguments.verify, made.network.head)
+    windows = (
+        None if arguments.verify is None else inputs.load(arguments.verify, made.network.head, made.network.overlap)
+    )
     if to_screen:
         level = text.dump(made.network.graph) if emit == "graph" else pipeline.dump(made.design)
         print(level, end="")
@@ -95,10 +97,14 @@ def _summary(report: Report) -> list[str]:
         picture.terminal(report, unicode=_unicode()),
         "",
         f"{report.model.name} on {report.target.board} at {clock:g} MHz:",
-        f"{report.cycles_per_window:,} cycles a window, {report.windows_per_second:,.0f} windows/s, "
+        f"{report.cycles_per_window:,} cycles {_each(report)}, {report.windows_per_second:,.0f} windows/s, "
         f"latency {report.latency_cycles:,} cycles ({latency:,.1f} us)",
         f"estimated: {_shares(report.resources.estimated, report.resources.available)}",
     ]
+
+
+def _each(report: Report) -> str:
+    return "a window" if report.hop is None else f"a hop of {report.hop} rows"
 
 
 def _shares(need: Resources, available: Resources) -> str:
@@ -121,8 +127,8 @@ def simulate(arguments: Namespace) -> None:
             model = api.load_model(arguments.source)
         network = Network(model.graph, model.head, model.tail)
     _check_output(arguments.output, network)
-    windows = inputs.load(arguments.input, network.head)
-    with progress.step(f"simulating {len(windows):,} windows"):
+    windows = inputs.load(arguments.input, network.head, network.overlap)
+    with progress.step(f"simulating {inputs.counted(windows, network.overlap)}"):
         result = simulator.simulate(network, windows, trace=arguments.trace, progress=progress)
     if arguments.output is not None:
         _write_outputs(arguments.output, result)
@@ -151,10 +157,11 @@ def _outcome(windows: Windows, result: Simulation, classes: Sequence[str]) -> li
     found, counts = np.unique(result.labels, return_counts=True)
     names = [classes[i] if i < len(classes) else f"class {i}" for i in found.tolist()]
     shares = ", ".join(f"{name} {count:,}" for name, count in zip(names, counts.tolist(), strict=True))
-    lines = [f"{len(windows):,} windows: {shares}"]
+    lines = [f"{len(result.labels):,} windows: {shares}"]
     if windows.y is not None:
         right = int((result.labels == windows.y).sum())
-        lines.append(f"accuracy {100 * right / len(windows):.2f} % ({right:,} of {len(windows):,})")
+        count = len(result.labels)
+        lines.append(f"accuracy {100 * right / count:.2f} % ({right:,} of {count:,})")
     return lines
 
 

@@ -40,6 +40,22 @@ class Windows:
 Source = str | Path | Array | Windows
 
 
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """How recordings are cut into windows: rows of a window, and rows from one to the next."""
+
+    window: int
+    hop: int
+
+    def axis(self, head: Head) -> int:
+        """The time axis of (N, ...): the last that is as long as a window."""
+        return 1 + max(i for i, size in enumerate(head.input_shape) if size == self.window)
+
+    def count(self, rows: int) -> int:
+        """Windows of a recording."""
+        return (rows - self.window) // self.hop + 1
+
+
 def _read(path: Path) -> Windows:
     hint = "write it with numpy.save(path, x), or numpy.savez(path, x=x, y=labels)"
     try:
@@ -63,9 +79,14 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "(" + ", ".join(str(d) for d in shape) + ")"
 
 
-def _check_shape(windows: Windows, head: Head) -> None:
+def _check_shape(windows: Windows, head: Head, overlap: Overlap | None) -> None:
     wanted = "(N, " + ", ".join(str(d) for d in head.input_shape) + ")"
     x = windows.x
+    if overlap is not None and x.ndim == len(head.input_shape) + 1:
+        axis = overlap.axis(head)
+        wanted += f", or recordings that are longer along axis {axis}"
+        if x.shape[axis] >= overlap.window:
+            x = np.take(x, range(overlap.window), axis)
     if x.shape == head.input_shape:
         hint = "give it a batch axis: x[None]"
     elif sorted(x.shape[1:]) == sorted(head.input_shape):
@@ -75,7 +96,7 @@ def _check_shape(windows: Windows, head: Head) -> None:
     if x.shape[1:] != head.input_shape:
         raise fail(
             "BHC612",
-            f"has the shape {_shape(x.shape)}; the model takes {wanted}",
+            f"has the shape {_shape(windows.x.shape)}; the model takes {wanted}",
             origin=windows.origin,
             hint=hint,
         )
@@ -106,30 +127,32 @@ def _check_values(windows: Windows) -> None:
         )
 
 
-def _check_labels(windows: Windows) -> None:
-    y = windows.y
+def _check_labels(windows: Windows, head: Head, overlap: Overlap | None) -> None:
+    y, count = windows.y, len(windows)
     if y is None:
         return
-    if y.shape != (len(windows),) or y.dtype.kind not in "iu":
+    if overlap is not None:
+        count *= overlap.count(windows.x.shape[overlap.axis(head)])
+    if y.shape != (count,) or y.dtype.kind not in "iu":
         raise fail(
             "BHC615",
-            f"the labels 'y' are {y.dtype} of shape {_shape(y.shape)}; integers of shape ({len(windows)},) are needed",
+            f"the labels 'y' are {y.dtype} of shape {_shape(y.shape)}; integers of shape ({count},) are needed",
             origin=windows.origin,
             hint="y holds the index of each window's class",
         )
 
 
-def load(source: Source, head: Head) -> Windows:
-    """Windows that fit the model's input. Raises BhcError."""
+def load(source: Source, head: Head, overlap: Overlap | None = None) -> Windows:
+    """Windows that fit the model's input; with an overlap, recordings of at least a window. Raises BhcError."""
     if isinstance(source, str | Path):
         windows = _read(Path(source))
     elif isinstance(source, Windows):
         windows = source
     else:
         windows = Windows(np.asarray(source))
-    _check_shape(windows, head)
+    _check_shape(windows, head, overlap)
     _check_values(windows)
-    _check_labels(windows)
+    _check_labels(windows, head, overlap)
     return windows
 
 
@@ -139,3 +162,32 @@ def integers(windows: Windows, head: Head) -> IntArray:
         return head.run(windows.x)
     except InputError as error:
         raise fail("BHC614", str(error), origin=windows.origin) from error
+
+
+def counted(windows: Windows, overlap: Overlap | None) -> str:
+    """How many of what, for people."""
+    return f"{len(windows):,} {'windows' if overlap is None else 'recordings'}"
+
+
+def cut(recordings: Windows, head: Head, overlap: Overlap) -> Windows:
+    """The windows of recordings, those of the first recording first."""
+    axis = overlap.axis(head)
+    views = np.lib.stride_tricks.sliding_window_view(recordings.x, overlap.window, axis=axis)
+    kept = np.take(views, range(0, views.shape[axis], overlap.hop), axis)
+    x = np.moveaxis(np.moveaxis(kept, axis, 1), -1, axis + 1)
+    return Windows(x.reshape(-1, *head.input_shape), recordings.y, recordings.origin)
+
+
+def rows(recordings: Windows, head: Head, overlap: Overlap) -> list[IntArray]:
+    """The graph's input (R, ...) of every recording. Raises BhcError (BHC614)."""
+    axis, window = overlap.axis(head), overlap.window
+    length = recordings.x.shape[axis]
+    # The head computes windows: those side by side, and one at the end.
+    starts = [*range(0, length - window, window), length - window]
+    parts = [
+        integers(Windows(np.take(recordings.x, range(s, s + window), axis), None, recordings.origin), head)
+        for s in starts
+    ]
+    last = window - (starts[-1] - starts[-2]) if len(starts) > 1 else 0
+    joined = np.concatenate([*parts[:-1], parts[-1][:, last:]], axis=1)
+    return list(joined)

@@ -21,9 +21,10 @@ from bhc.records import RecordError, from_plain, to_plain, to_toml
 from bhc.version import __version__
 
 SCHEMA = 1
-_LATER = "this version computes densely, window by window"
+_LATER = "this version computes densely"
 
 Backend = Literal["rtl", "hls", "hls4ml", "finn"]
+Mode = Literal["window", "stream"]
 Io = Literal["stream", "parallel"]
 Vendor = Literal["vitis", "vivado"]
 
@@ -85,9 +86,10 @@ class Settings:
     model: ModelFile
     board: BoardFile
     backend: Backend
-    mode: Literal["window"]
+    mode: Mode
     delta: Literal["off"]
     schedule: Target
+    hop: int | None = None
     hls4ml: Hls4mlProject | None = None
     files: Mapping[str, str] = field(default_factory=dict)
 
@@ -129,14 +131,13 @@ def _read_folding(path: Path) -> _FoldingFile:
 
 def _unavailable(options: Options) -> Iterator[Diagnostic]:
     """What docs/cli.md promises for later versions."""
-    for name, value, available in (
-        ("--mode", options.mode, "window"),
-        ("--delta", options.delta, "off"),
-    ):
+    for name, value, available in (("--delta", options.delta, "off"),):
         if value != available:
             yield Diagnostic("BHC601", f"{value!r} is not in this version of bhc", name, f"use {available}: {_LATER}")
-    if options.hop is not None:
-        yield Diagnostic("BHC601", "is for --mode stream, which is not in this version of bhc", "--hop", "leave it out")
+    if options.mode == "stream" and options.backend in {"hls", "hls4ml", "finn"}:
+        yield Diagnostic(
+            "BHC601", "with --mode stream is not in this version of bhc", f"--backend {options.backend}", "use rtl"
+        )
     if options.calibrate is not None:
         yield Diagnostic("BHC601", "is for --delta, which is not in this version of bhc", "--calibrate", "leave it out")
 
@@ -148,8 +149,13 @@ def _one_of(name: str, value: str | None, choices: Sequence[str]) -> Iterator[Di
 
 def _senseless(options: Options) -> Iterator[Diagnostic]:
     yield from _one_of("--backend", options.backend, get_args(Backend))
+    yield from _one_of("--mode", options.mode, get_args(Mode))
     yield from _one_of("--io", options.io, get_args(Io))
     yield from _one_of("--vendor", options.vendor, get_args(Vendor))
+    if options.mode == "stream" and options.hop is None:
+        yield Diagnostic("BHC602", "needs a hop", "--mode stream", "say how far windows are apart: --hop N")
+    if options.mode != "stream" and options.hop is not None:
+        yield Diagnostic("BHC602", "is for --mode stream", "--hop", "leave it out, or add --mode stream")
     if options.backend != "hls4ml" and options.backend in get_args(Backend):
         for name, choice in (("--io", options.io), ("--vendor", options.vendor)):
             if choice is not None:
@@ -212,9 +218,10 @@ def resolve(options: Options, model: ModelFile) -> Settings:
         model=model,
         board=BoardFile(board.name, board.part, board.family),
         backend=cast(Backend, options.backend),
-        mode="window",
+        mode=cast(Mode, options.mode),
         delta="off",
         schedule=Target(clock, board.resources, _goal(fps, fit, clock), dict(sorted(foldings.items()))),
+        hop=options.hop,
         hls4ml=_hls4ml(options) if options.backend == "hls4ml" else None,
     )
 

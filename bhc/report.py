@@ -174,7 +174,7 @@ class MismatchError(ComparisonError):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The whole file. hop and delta are for modes that this version does not have."""
+    """The whole file. hop: rows between results in the mode stream. delta is for a mode to come."""
 
     schema: int
     bhc: str
@@ -248,7 +248,7 @@ def make(settings: Settings, model: ModelRow, exactness: ExactnessRow, pipeline:
         target=TargetRow(settings.board.name, settings.board.part, clock),
         backend=settings.backend,
         mode=settings.mode,
-        hop=None,
+        hop=settings.hop,
         stages=tuple(_stage(stage) for stage in pipeline.stages),
         streams=tuple(
             StreamRow(s.name, s.lanes, s.bits, s.kind.name.lower(), s.beats, s.value) for s in pipeline.streams.values()

@@ -12,11 +12,12 @@ from urllib.parse import quote
 import numpy as np
 
 from bhc.backends.runner import file_errors
-from bhc.inputs import Array, Windows, integers
+from bhc.inputs import Array, Overlap, Windows, integers, rows
 from bhc.ir.evaluate import Values, evaluate
 from bhc.ir.graph import Graph
 from bhc.ir.host import Head, Tail
 from bhc.ir.ops import IntArray
+from bhc.ir.stream import Evaluator, is_streamed, sequences
 from bhc.progress import SILENT, Progress
 
 #: Elements of all values at once: 64 MiB of int64, and a few times that for the windows of a convolution.
@@ -30,6 +31,14 @@ class Network:
     graph: Graph
     head: Head
     tail: Tail
+
+    @property
+    def overlap(self) -> Overlap | None:
+        """How recordings are cut, if the graph is streamed."""
+        if not is_streamed(self.graph):
+            return None
+        rows = self.head.run(np.zeros((1, *self.head.input_shape), np.float32)).shape[1]
+        return Overlap(rows, self.graph.inputs[0].type.image[0])
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -55,11 +64,33 @@ def chunks(graph: Graph, windows: int) -> Iterator[slice]:
 
 def run(network: Network, windows: Windows, progress: Progress = SILENT) -> Iterator[tuple[slice, Values]]:
     """Every value of the graph, chunk by chunk. Raises BhcError for windows that the model does not take."""
+    if network.overlap is not None:
+        yield from _run_recordings(network, windows, network.overlap, progress)
+        return
     (declared,) = network.graph.inputs
     for part in chunks(network.graph, len(windows)):
         x = integers(Windows(windows.x[part], None, windows.origin), network.head)
         yield part, evaluate(network.graph, {declared.name: x})
         progress.advance(part.stop, len(windows))
+
+
+def _run_recordings(
+    network: Network, recordings: Windows, overlap: Overlap, progress: Progress
+) -> Iterator[tuple[slice, Values]]:
+    """Every value for each recording; of values that are one for each window, those of its windows alone."""
+    running, types = sequences(network.graph), network.graph.types()
+    done = 0
+    for number, recording in enumerate(rows(recordings, network.head, overlap)):
+        count = overlap.count(len(recording))
+        values = Evaluator(network.graph).push(recording)
+        for name in network.graph.outputs:
+            values[name] = values[name].reshape(-1, *types[name].shape)
+        kept = {
+            name: v[:count] if name in network.graph.outputs or name not in running else v for name, v in values.items()
+        }
+        yield slice(done, done + count), kept
+        done += count
+        progress.advance(number + 1, len(recordings))
 
 
 def finish(network: Network, values: Values) -> list[Array]:

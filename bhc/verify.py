@@ -6,6 +6,7 @@ and the outputs of the graph as scheduled with those of the graph as imported.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,29 @@ def compare(
         accuracy=None if windows.y is None else float((found_labels == windows.y).mean()),
         first=first,
     )
+
+
+def streamed_too(
+    entry: Verification, windowed: Network, streamed: Network, recordings: Windows, cut: Windows
+) -> Verification:
+    """The comparison of the windows, with that of the streamed graph's results for the recordings that they are of."""
+    (declared,) = windowed.graph.inputs
+    got = [values for _, values in simulator.run(streamed, recordings)]
+    wrong = compared = 0
+    first = entry.first
+    for part in simulator.chunks(windowed.graph, len(cut)):
+        x = windowed.head.run(cut.x[part])
+        values = evaluate(windowed.graph, {declared.name: x})
+        for name in windowed.graph.outputs:
+            found = np.concatenate([v[name] for v in got])[part].reshape(values[name].shape)
+            differing = np.argwhere(found != values[name])
+            compared += found.size
+            wrong += len(differing)
+            if len(differing) and first is None:
+                window, *position = where = tuple(int(i) for i in differing[0])
+                expected, saw = str(values[name][where]), str(found[where])
+                first = Difference(name, part.start + window, tuple(position), expected, saw)
+    return replace(entry, values=entry.values + compared, mismatches=entry.mismatches + wrong, first=first)
 
 
 def _outputs(path: Path, model: Model, x: Array, against: Executor) -> list[Array]:

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bhc
-from bhc import html, picture, records, report, svg
+from bhc import html, inputs, picture, records, report, svg
 from bhc.backends import rtl
 from bhc.build import Simulated
 from bhc.diagnostics import BhcError
@@ -26,6 +26,7 @@ from bhc.ir.pipeline import Folding, Pipeline, Resources
 from bhc.ir.schedule import Fit, Rate, schedule
 from bhc.options import ModelFile, Options, Settings, parse_settings, resolve
 from tests import tiny
+from tests.frontend.net import Net
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests" / "golden"
@@ -142,6 +143,47 @@ def test_cosim_of_other_backends(model: Path, tmp_path: Path, backend: Simulated
     (tmp_path / "build" / part).write_bytes(b"")
     with pytest.raises(BhcError, match=f"BHC606.*{part}"):
         bhc.load(tmp_path / "build").cosim(tiny.windows(2))
+
+
+@pytest.mark.slow
+def test_streaming(model: Path, tmp_path: Path) -> None:
+    """Recordings in, one result each hop: those of every window computed alone."""
+    rng = np.random.default_rng(5)
+    recordings = rng.normal(0, 2, (2, 3, 40)).astype(np.float32)
+    made = bhc.compile(model, mode="stream", hop=3, fps=100_000, out=tmp_path / "build", verify=recordings)
+    (entry,) = made.report.verification
+    assert (entry.mismatches, entry.windows, entry.agreement) == (0, 20, 1.0)
+    build = bhc.load(tmp_path / "build")
+    assert (build.report.mode, build.report.hop, build.settings.hop) == ("stream", 3, 3)
+    overlap = build.network.overlap
+    assert overlap is not None
+    assert (overlap.window, overlap.hop) == (12, 3)
+    cut = inputs.cut(inputs.Windows(recordings), build.network.head, overlap)
+    assert np.array_equal(cut.x[:10], [recordings[0, :, start : start + 12] for start in range(0, 29, 3)])
+    labels = bhc.compile(model).simulate(cut).labels
+    source = inputs.Windows(recordings, labels)
+    assert np.array_equal(build.simulate(source).labels, labels)
+    for stalls in (None, 1):
+        found = build.cosim(source, stalls=stalls)
+        assert (found.mismatches, found.windows) == (0, 20)
+    with pytest.raises(BhcError, match=r"BHC601\] --backend: of a build of the mode stream"):
+        build.cosim(source, backend="hls")
+    with pytest.raises(BhcError, match=r"BHC612\] input: has the shape \(2, 3, 11\); the model takes \(N, 3, 12\), or"):
+        build.simulate(recordings[:, :, :11])
+    with pytest.raises(BhcError, match=r"BHC615\] .* integers of shape \(20,\) are needed"):
+        build.simulate(inputs.Windows(recordings, labels[:5]))
+
+
+def test_streaming_needs_the_same_head_everywhere(tmp_path: Path) -> None:
+    rng = np.random.default_rng(6)
+    net = Net(3, 12)
+    scaled = net.op("Mul", "x", net.constant(rng.uniform(0.5, 2, (3, 12))))
+    signs, dense = (rng.choice(np.array([-1, 1]), shape) for shape in ((4, 3, 3), (40, 2)))
+    x = net.sign(net.op("Conv", net.quant(scaled, 0.5, 4), net.weights(signs)))
+    path = net.save(tmp_path, net.op("Gemm", net.op("Flatten", x, axis=1), net.weights(dense)))
+    assert bhc.compile(path).report.hop is None
+    with pytest.raises(BhcError, match=r"BHC313\] .*depends on where in the window a row lies"):
+        bhc.compile(path, mode="stream", hop=1)
 
 
 def test_foldings_by_name(model: Path, tmp_path: Path) -> None:

@@ -205,6 +205,7 @@ module bhc_top (
     .Replays(2),
     .ChunkMajor(0),
     .Rows(6),
+    .Endless(0),
     .PadWord(0),
     .Style(1)
   ) u_conv0_window (
@@ -367,6 +368,7 @@ module bhc_top (
     .Replays(2),
     .ChunkMajor(0),
     .Rows(6),
+    .Endless(0),
     .PadWord(0),
     .Style(1)
   ) u_conv1a_window (
@@ -499,6 +501,7 @@ module bhc_top (
     .Replays(2),
     .ChunkMajor(0),
     .Rows(6),
+    .Endless(0),
     .PadWord(0),
     .Style(1)
   ) u_conv1b_window (
@@ -734,6 +737,7 @@ module bhc_top (
     .Replays(2),
     .ChunkMajor(0),
     .Rows(6),
+    .Endless(0),
     .PadWord(0),
     .Style(1)
   ) u_conv2a_window (
@@ -866,6 +870,7 @@ module bhc_top (
     .Replays(2),
     .ChunkMajor(0),
     .Rows(6),
+    .Endless(0),
     .PadWord(0),
     .Style(1)
   ) u_conv2b_window (

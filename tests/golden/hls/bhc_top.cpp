@@ -17,7 +17,7 @@ static void u_conv0_window(bhc::stream<8, 2> &in, bhc::stream<8, 16> &out, unsig
   bhc::window<
       /*Bits=*/4, /*Lanes=*/2, /*Chunks=*/1, /*Groups=*/1, /*H=*/16, /*W=*/1, /*KH=*/3, /*KW=*/1, /*SH=*/1, /*SW=*/1,
       /*DH=*/1, /*DW=*/1, /*PT=*/1, /*PL=*/0, /*OH=*/16, /*OW=*/1, /*Replays=*/2, /*ChunkMajor=*/0, /*Rows=*/6,
-      /*PadWord=*/0, /*Style=*/1
+      /*Endless=*/0, /*PadWord=*/0, /*Style=*/1
   >(in, out, windows);
 }
 
@@ -67,7 +67,7 @@ static void u_conv1a_window(bhc::stream<8, 16> &in, bhc::stream<8, 16> &out, uns
   bhc::window<
       /*Bits=*/2, /*Lanes=*/4, /*Chunks=*/1, /*Groups=*/1, /*H=*/16, /*W=*/1, /*KH=*/3, /*KW=*/1, /*SH=*/1, /*SW=*/1,
       /*DH=*/1, /*DW=*/1, /*PT=*/1, /*PL=*/0, /*OH=*/16, /*OW=*/1, /*Replays=*/2, /*ChunkMajor=*/0, /*Rows=*/6,
-      /*PadWord=*/0, /*Style=*/1
+      /*Endless=*/0, /*PadWord=*/0, /*Style=*/1
   >(in, out, windows);
 }
 
@@ -109,7 +109,7 @@ static void u_conv1b_window(bhc::stream<8, 16> &in, bhc::stream<8, 16> &out, uns
   bhc::window<
       /*Bits=*/2, /*Lanes=*/4, /*Chunks=*/1, /*Groups=*/1, /*H=*/16, /*W=*/1, /*KH=*/3, /*KW=*/1, /*SH=*/1, /*SW=*/1,
       /*DH=*/1, /*DW=*/1, /*PT=*/1, /*PL=*/0, /*OH=*/16, /*OW=*/1, /*Replays=*/2, /*ChunkMajor=*/0, /*Rows=*/6,
-      /*PadWord=*/0, /*Style=*/1
+      /*Endless=*/0, /*PadWord=*/0, /*Style=*/1
   >(in, out, windows);
 }
 
@@ -177,7 +177,7 @@ static void u_conv2a_window(bhc::stream<8, 16> &in, bhc::stream<8, 16> &out, uns
   bhc::window<
       /*Bits=*/2, /*Lanes=*/4, /*Chunks=*/1, /*Groups=*/1, /*H=*/16, /*W=*/1, /*KH=*/3, /*KW=*/1, /*SH=*/1, /*SW=*/1,
       /*DH=*/1, /*DW=*/1, /*PT=*/1, /*PL=*/0, /*OH=*/16, /*OW=*/1, /*Replays=*/2, /*ChunkMajor=*/0, /*Rows=*/6,
-      /*PadWord=*/0, /*Style=*/1
+      /*Endless=*/0, /*PadWord=*/0, /*Style=*/1
   >(in, out, windows);
 }
 
@@ -219,7 +219,7 @@ static void u_conv2b_window(bhc::stream<8, 16> &in, bhc::stream<8, 16> &out, uns
   bhc::window<
       /*Bits=*/2, /*Lanes=*/4, /*Chunks=*/1, /*Groups=*/1, /*H=*/16, /*W=*/1, /*KH=*/3, /*KW=*/1, /*SH=*/1, /*SW=*/1,
       /*DH=*/1, /*DW=*/1, /*PT=*/1, /*PL=*/0, /*OH=*/16, /*OW=*/1, /*Replays=*/2, /*ChunkMajor=*/0, /*Rows=*/6,
-      /*PadWord=*/0, /*Style=*/1
+      /*Endless=*/0, /*PadWord=*/0, /*Style=*/1
   >(in, out, windows);
 }
 
