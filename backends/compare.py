@@ -70,13 +70,35 @@ class StreamRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ActivityRow:
+    """What a stage did in all runs; docs/cosim.md says how it is counted.
+
+    busy: cycles of work: in which products were issued, or, of a stage without any, beats given. weight_reads,
+    weight_bits: words of weights that something needed, and their bits. updates: accumulators written. events: changed
+    elements that were added, of a stage that skips the others; else None. buffer_reads, buffer_writes: bits of
+    memories that the design writes. toggles: bits of registers that changed.
+    """
+
+    stage: str
+    busy: int
+    weight_reads: int
+    weight_bits: int
+    updates: int
+    events: int | None
+    buffer_reads: int
+    buffer_writes: int
+    toggles: int
+
+
+@dataclass(frozen=True, slots=True)
 class CosimResult:
     """The outcome; equality held everywhere if `mismatches` is 0.
 
     latency_cycles: from the cycle in which the first input beat is taken to that of the first window's last
     output beat. cycles_per_window_measured: between the last output beats of successive windows, over the
     second half of the run; None for one window. Both say something about the design only without stalls.
-    These and `cycles` are None where there are no cycles (C simulation).
+    These and `cycles` are None where there are no cycles (C simulation). activity: a row for every stage, if it was
+    asked for.
     """
 
     windows: int
@@ -87,6 +109,7 @@ class CosimResult:
     cycles_per_window_measured: float | None
     cycles: int | None
     streams: tuple[StreamRow, ...]
+    activity: tuple[ActivityRow, ...] = ()
 
 
 def producers(pipeline: Pipeline) -> dict[str, str]:

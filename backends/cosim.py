@@ -17,8 +17,10 @@ from shutil import rmtree
 import numpy as np
 from numpy.typing import NDArray
 
+from bhc.backends import activity as activities
 from bhc.backends.beats import beat_bytes, pack
 from bhc.backends.compare import (
+    ActivityRow,
     CosimResult,
     Mismatch,
     StreamRow,
@@ -37,15 +39,17 @@ from bhc.backends.runner import Job, Tool, file_errors, find_compiler, find_veri
 from bhc.diagnostics import BhcError, fail
 from bhc.ir.graph import Graph
 from bhc.ir.ops import IntArray
-from bhc.ir.pipeline import Pipeline
+from bhc.ir.pipeline import Pipeline, Stage
 
-__all__ = ["CosimResult", "Mismatch", "StreamRow", "cosim", "lint", "plan"]
+__all__ = ["ActivityRow", "CosimResult", "Mismatch", "StreamRow", "cosim", "lint", "plan"]
 
 _STREAMS = "cosim_streams.inc"
 _DRIVER = "cosim_driver.cpp"
 _CONTROL = "cosim.vlt"
 _STAMP = "digest.txt"
 _PARTIAL = "runtime.partial.o"
+#: What Verilator calls its tree of the design.
+_TREE = f"V{TOP}.tree.json"
 #: Cycles without any beat moving, besides those that the slowest stage may need, that count as stuck.
 _PATIENCE = 10_000
 #: A jam may last as long as the slowest stage takes for a window, and this long at least.
@@ -59,10 +63,20 @@ _TOOL_TIMEOUT_S = 1800.0
 _VERILATOR_FLAGS = ("--cc", "--assert", "--x-initial", "unique", "--x-assign", "unique", "-Wno-fatal", "-O3")
 
 
-def plan(pipeline: Pipeline) -> BuildPlan:
+def _most(stage: Stage) -> int:
+    """Cycles a window of a stage, or until its next result if the data can make that longer."""
+    p = stage.params
+    if stage.kernel != "bhc_delta":
+        return stage.cycles
+    return max(stage.cycles, p["Nf"] * p["Taps"] * p["Lanes"] * p["Chunks"] // p["Events"])
+
+
+def plan(pipeline: Pipeline, *, activity: bool = False) -> BuildPlan:
     """The design with what simulation needs: the driver, the streams, and the signals to keep visible."""
     signals = stream_signals(pipeline)
     control = ["`verilator_config", *(f'no_inline -module "{module}"' for module in _SHARED)]
+    if activity:
+        control += activities.visible(pipeline)
     rows = []
     for name in producers(pipeline):
         stream, signal = pipeline.streams[name], signals[name]
@@ -75,13 +89,14 @@ def plan(pipeline: Pipeline) -> BuildPlan:
             rows.append(f"RECORDED({signal}, {stream.width}, {stream.beats})")
             suffixes.append("data")
         control += [f'public_flat_rd -module "{TOP}" -var "{signal}_{suffix}"' for suffix in suffixes]
-    return emit(pipeline) | BuildPlan(
+    made = emit(pipeline) | BuildPlan(
         {
             _STREAMS: "\n".join(rows) + "\n",
             _CONTROL: "\n".join(control) + "\n",
             _DRIVER: (files("bhc") / "backends" / _DRIVER).read_bytes(),
         }
     )
+    return made | activities.plan(pipeline) if activity else made
 
 
 def _verilate(tool: Tool, sources: BuildPlan, directory: Path, log: Path, options: tuple[str, ...]) -> None:
@@ -135,8 +150,9 @@ def _runtime(build: Path, root: Path, *, trace: bool) -> Path:
     return directory / "runtime.o"
 
 
-def _build(sources: BuildPlan, directory: Path, logs: Path, *, trace: bool) -> Path:
+def _build(pipeline: Pipeline, directory: Path, logs: Path, *, trace: bool, activity: bool) -> Path:
     """The simulator, built anew only if something other than memory contents has changed."""
+    sources = plan(pipeline, activity=activity)
     tool, root = find_verilator()
     compiler = find_compiler()
     recipe = BuildPlan({name: data for name, data in sources.files.items() if not name.startswith("mem/")})
@@ -152,10 +168,15 @@ def _build(sources: BuildPlan, directory: Path, logs: Path, *, trace: bool) -> P
         if model.is_dir():
             rmtree(model)
     options = (*_VERILATOR_FLAGS, *(("--trace-vcd",) if trace else ()), "--Mdir", "model", _CONTROL)
+    if activity:
+        log = logs / "cosim-tree.log"
+        _verilate(tool, sources, directory, log, ("--json-only", "-Wno-fatal", "--Mdir", "tree", _CONTROL))
+        write(activities.inspect(pipeline, directory / "tree" / _TREE, _SHARED), directory / "registers")
+        options = (*options, f"registers/{activities.CONTROL}")
     _verilate(tool, sources, directory, logs / "cosim-verilator.log", options)
-    include = ("-I.", "-Imodel", f"-I{root}/include", f"-I{root}/include/vltstd")
+    include = ("-I.", "-Imodel", "-Iregisters", f"-I{root}/include", f"-I{root}/include/vltstd")
     defines = ("-DVM_COVERAGE=0", "-DVM_SC=0", f"-DVM_TRACE={int(trace)}", f"-DVM_TRACE_VCD={int(trace)}")
-    flags = ("-std=c++17", *defines, *include)
+    flags = ("-std=c++17", *defines, f"-DBHC_ACTIVITY={int(activity)}", *include)
     units = _units(sorted(model.glob("*.cpp")), os.cpu_count() or 1)
     runtime = _runtime(directory.parent, root, trace=trace)
     write(BuildPlan({f"{name}.cpp": text for name, (_, text) in units.items()}), directory / "units")
@@ -268,21 +289,23 @@ def cosim(
     *,
     stalls: int | None = None,
     vcd: Path | None = None,
+    activity: bool = False,
 ) -> CosimResult:
     """Simulate the design on N >= 1 windows and compare every stream that carries a value with the evaluator.
 
     inputs: the graph's integer input, (N, *shape); of a streamed graph (bhc.ir.stream), a recording (R, *shape without
     rows), or several, with a reset between them. workdir: gets build/cosim and logs/. stalls: seed of
-    random pauses at both ends; None for none. vcd: file for waveforms. Raises BhcError (BHC501..BHC504,
-    BHC511..BHC513), and evaluate.RangeError for inputs outside their types. A mismatch is not an error here:
-    it is in the result.
+    random pauses at both ends; None for none. vcd: file for waveforms. activity: count what every stage does, in a
+    simulator of its own. Raises BhcError (BHC501..BHC504, BHC511..BHC513), and evaluate.RangeError for inputs outside
+    their types. A mismatch is not an error here: it is in the result.
     """
     load = workload(graph, inputs)
     entry, data = source(pipeline, load)
     wanted = [beats(pipeline, load, part) for part in load.runs]
-    directory = (workdir / "build" / ("cosim" if vcd is None else "cosim-vcd")).resolve()
+    name = "cosim" + ("" if vcd is None else "-vcd") + ("-activity" if activity else "")
+    directory = (workdir / "build" / name).resolve()
     logs = (workdir / "logs").resolve()
-    simulator = _build(plan(pipeline), directory, logs, trace=vcd is not None)
+    simulator = _build(pipeline, directory, logs, trace=vcd is not None, activity=activity)
 
     records = directory / "records"
     with file_errors("write", directory):
@@ -291,7 +314,7 @@ def cosim(
         records.mkdir()
         pack(data, entry).tofile(directory / "input.bin")
         (directory / "runs.txt").write_text("".join(_run_line(pipeline, counts) for counts in wanted))
-    slowest = max((stage.cycles for stage in pipeline.stages), default=0)
+    slowest = max((_most(stage) for stage in pipeline.stages), default=0)
     arguments = (
         *("input.bin", str(beat_bytes(entry)), "records", "runs.txt", str(_PATIENCE + 4 * slowest)),
         *("-" if stalls is None else str(stalls), str(max(_SHORTEST_JAM, slowest))),
@@ -313,6 +336,7 @@ def cosim(
         _steady(seen[pipeline.output].last),
         cycles,
         rows,
+        activities.read(pipeline, records) if activity else (),
     )
 
 

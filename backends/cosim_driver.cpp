@@ -22,6 +22,9 @@
 //
 // cosim_streams.inc names the streams: RECORDED(signal, width, beats a window) or WATCHED(signal, beats a window), and
 // OUTPUT(signal, width, beats a window) for the one behind m_axis, whose data are recorded at that port.
+//
+// Built with BHC_ACTIVITY=1, it also counts what the design does from the first cycle of each run until its last beat has moved,
+// into RECORDS/activity.txt; cosim_activity.hpp has the format.
 
 #include <cstdint>
 #include <cstdio>
@@ -39,6 +42,9 @@
 #include "verilated.h"
 #if VM_TRACE
 #include "verilated_vcd_c.h"
+#endif
+#if BHC_ACTIVITY
+#include "cosim_activity.hpp"
 #endif
 
 // Verilator keeps signals of any width as little-endian machine words, so that on a little-endian host the first bytes
@@ -236,6 +242,17 @@ class Simulation {
 #endif
 };
 
+#if BHC_ACTIVITY
+using bhc::Activity;
+#else
+struct Activity {
+  explicit Activity(const Vbhc_top___024root&) {}
+  void Begin() {}
+  void Sample() {}
+  bool Write(const std::string&) const { return true; }
+};
+#endif
+
 std::vector<char> ReadFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   if (!file) Fail("cannot read " + path);
@@ -268,8 +285,13 @@ std::vector<Run> ReadRuns(const std::string& path, std::size_t streams) {
 
 class Bench {
  public:
-  Bench(Simulation& simulation, Streams& found, std::size_t beat_bytes, std::uint64_t watchdog)
-      : simulation_(simulation), top_(simulation.top()), found_(found), beat_bytes_(beat_bytes), watchdog_(watchdog) {}
+  Bench(Simulation& simulation, Streams& found, Activity& activity, std::size_t beat_bytes, std::uint64_t watchdog)
+      : simulation_(simulation),
+        top_(simulation.top()),
+        found_(found),
+        activity_(activity),
+        beat_bytes_(beat_bytes),
+        watchdog_(watchdog) {}
 
   std::uint64_t cycle() const { return cycle_; }
 
@@ -308,6 +330,7 @@ class Bench {
     std::uint64_t idle = 0;  // cycles since a beat moved, not counting pauses
     std::uint64_t output_beat = 0;  // within its window
     bool complete = false;
+    activity_.Begin();
     for (; state == nullptr; ++cycle_) {
       const bool input_paused = input_pauses != nullptr && input_pauses->Paused();
       const bool output_paused = output_pauses != nullptr && output_pauses->Paused();
@@ -320,6 +343,7 @@ class Bench {
       simulation_.Settle();
       bool moved = false;
       for (Stream& stream : found_.all) moved |= stream.Sample(cycle_);
+      if (!complete) activity_.Sample();
       const bool taken = top_.s_axis_tvalid && top_.s_axis_tready;
       if (top_.m_axis_tvalid && top_.m_axis_tready) {
         const bool last = ++output_beat == found_.output_beats;
@@ -350,6 +374,7 @@ class Bench {
   Simulation& simulation_;
   Vbhc_top& top_;
   Streams& found_;
+  Activity& activity_;
   std::size_t beat_bytes_;
   std::uint64_t watchdog_;
   std::uint64_t cycle_ = 0;
@@ -374,7 +399,8 @@ int main(int argc, char** argv) {
   std::vector<Stream>& streams = found.all;
   for (std::size_t i = 0; i < streams.size(); ++i) streams[i].Open(records + "/" + std::to_string(i));
 
-  Bench bench(simulation, found, beat_bytes, watchdog);
+  Activity activity(*simulation.top().rootp);
+  Bench bench(simulation, found, activity, beat_bytes, watchdog);
   Pauses input_pauses(2 * seed, longest);
   Pauses output_pauses(2 * seed + 1, longest);
   const char* state = nullptr;
@@ -392,6 +418,7 @@ int main(int argc, char** argv) {
     if (std::strcmp(state, "finished") != 0) break;
   }
 
+  if (!activity.Write(records + "/activity.txt")) Fail("cannot write " + records + "/activity.txt");
   std::ofstream summary(records + "/summary.txt");
   summary << "state " << state << "\ncycles " << bench.cycle() << '\n';
   for (std::size_t i = 0; i < streams.size(); ++i) streams[i].Close(records + "/" + std::to_string(i), summary);

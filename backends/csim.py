@@ -2,19 +2,34 @@
 
 Its streams are as deep as the design's FIFOs, so that a design that would get stuck does so here. docs/cosim.md
 says what is compared. The program is built in DIR/build/csim and kept until the design changes. Diagnostics:
-BHC512 a stream carried too many beats or too few, BHC513 m_axis' last is wrong, BHC514 the design got stuck.
+BHC512 a stream carried too many beats or too few, or some are left in it, BHC513 m_axis' last is wrong, BHC514 the
+design got stuck.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from shutil import rmtree
 
+import numpy as np
+
 from bhc.backends.beats import pack
-from bhc.backends.compare import CosimResult, StreamRow, carried, check, consumers, producers, source, workload
+from bhc.backends.compare import (
+    CosimResult,
+    StreamRow,
+    Workload,
+    beats,
+    carried,
+    check,
+    consumers,
+    producers,
+    source,
+    workload,
+)
+from bhc.backends.flow import amounts
 from bhc.backends.hls import FIFO, Channel, channels, emit
 from bhc.backends.plan import BuildPlan
 from bhc.backends.rtl import TOP
@@ -71,19 +86,25 @@ def build(pipeline: Pipeline, workdir: Path) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class _Summary:
-    """What the driver saw. waits: (stream, reading) for each that a process waits for. beats: of every stream."""
+    """What the driver saw.
+
+    waits: (stream, reading) for each that a process waits for. beats: written to every stream. left: and not read.
+    """
 
     state: str
     waits: tuple[tuple[str, bool], ...]
     beats: Mapping[str, int]
+    left: Mapping[str, int]
 
 
 def _read_summary(path: Path) -> _Summary:
     with file_errors("read", path):
         lines = [line.split() for line in path.read_text().splitlines()]
     waits = tuple((fields[3], fields[2] == "read") for fields in lines if fields[0] == "wait")
-    beats = {fields[1]: int(fields[2]) for fields in lines if fields[0] == "stream"}
-    return _Summary(lines[0][1], waits, beats)
+    moved = {fields[1]: (int(fields[2]), int(fields[3])) for fields in lines if fields[0] == "stream"}
+    written = {name: counts[0] for name, counts in moved.items()}
+    left = {name: counts[0] - counts[1] for name, counts in moved.items()}
+    return _Summary(lines[0][1], waits, written, left)
 
 
 def _recorded(pipeline: Pipeline) -> dict[str, str]:
@@ -119,7 +140,23 @@ def _edges(pipeline: Pipeline) -> dict[str, _Edge]:
     }
 
 
-def _deadlock(pipeline: Pipeline, summary: _Summary, windows: int) -> BhcError:
+def _whole(load: Workload, rows: int) -> Workload:
+    """The design takes whole hops: recordings are continued to that by their last row."""
+    if not load.streamed:
+        return load
+    runs = (np.concatenate([run, np.repeat(run[-1:], -len(run) % rows, axis=0)]) for run in load.runs)
+    return replace(load, runs=tuple(runs))
+
+
+def _wanted(pipeline: Pipeline, load: Workload, units: Sequence[int]) -> dict[str, int]:
+    """Beats of every stream: by the graph where it carries a value, else by the pipeline."""
+    flow = amounts(pipeline)
+    total = {name: sum(amount.of(count) for count in units) for name, amount in flow.items()}
+    by_graph = [beats(pipeline, load, run) for run in load.runs]
+    return total | {name: sum(counts[name] for counts in by_graph) for name in by_graph[0]}
+
+
+def _deadlock(pipeline: Pipeline, summary: _Summary, windows: int, wanted: Mapping[str, int]) -> BhcError:
     """The diagnostic for a run that got stuck: which stage waits for which."""
     edges, output = _edges(pipeline), pipeline.streams[pipeline.output]
     lines = []
@@ -131,7 +168,7 @@ def _deadlock(pipeline: Pipeline, summary: _Summary, windows: int) -> BhcError:
             what = f"{taker} waits for {maker} to make a beat"
         else:
             what = f"{maker} waits for {taker} to take one of {edge.channel.depth} beats"
-        lines.append(f"  {edge}: {what} ({moved} of {windows * stream.beats} moved)")
+        lines.append(f"  {edge}: {what} ({moved} of {wanted[stream.name]} moved)")
     done = summary.beats[_OUTPUT] // output.beats
     return fail(
         "BHC514",
@@ -140,28 +177,39 @@ def _deadlock(pipeline: Pipeline, summary: _Summary, windows: int) -> BhcError:
     )
 
 
-def _miscounted(pipeline: Pipeline, summary: _Summary, windows: int) -> BhcError | None:
-    """The diagnostic for streams that carried too many beats, or too few."""
+def _miscounted(pipeline: Pipeline, summary: _Summary, windows: int, wanted: Mapping[str, int]) -> BhcError | None:
+    """The diagnostic for streams that carried too many beats, or too few, or that were left with some."""
     makers, takers = producers(pipeline), consumers(pipeline)
     wrong = []
     for name, word in _recorded(pipeline).items():
-        moved, wanted = summary.beats[word], windows * pipeline.streams[name].beats
-        if moved != wanted:
+        moved = summary.beats[word]
+        if moved != wanted[name]:
             edge = f"'{name}' ({makers[name] or 'host'} -> {takers.get(name, 'host')})"
-            wrong.append(f"{moved} beats instead of {wanted} on stream {edge}")
+            wrong.append(f"{moved} beats instead of {wanted[name]} on stream {edge}")
+    if not wrong:
+        wrong = [
+            f"{summary.left[word]} of {summary.beats[word]} beats are left in stream {edge}"
+            for word, edge in _edges(pipeline).items()
+            if summary.left[word]
+        ]
     return fail("BHC512", f"in the C simulation of {windows} windows, {', '.join(wrong)}") if wrong else None
 
 
-def csim(pipeline: Pipeline, graph: Graph, inputs: Mapping[str, IntArray], workdir: Path) -> CosimResult:
+def csim(
+    pipeline: Pipeline, graph: Graph, inputs: Mapping[str, IntArray | Sequence[IntArray]], workdir: Path
+) -> CosimResult:
     """Run the design's C++ on N >= 1 windows and compare every stream that carries a value with the evaluator.
 
-    inputs: the graph's integer inputs, (N, *shape) each. workdir: gets build/csim and logs/. Raises BhcError
-    (BHC501..BHC504, BHC512..BHC514), and evaluate.RangeError for inputs outside their types. A mismatch is not
-    an error here: it is in the result, which has no cycles.
+    inputs: the graph's integer input, (N, *shape); of a streamed graph (bhc.ir.stream), a recording (R, *shape without
+    rows), or several, each in a call of its own, continued to whole hops by its last row. workdir: gets build/csim and
+    logs/. Raises BhcError (BHC501..BHC504, BHC512..BHC514), and evaluate.RangeError for inputs outside their types. A
+    mismatch is not an error here: it is in the result, which has no cycles.
     """
-    load = workload(graph, inputs)
+    hop = graph.inputs[0].type.image[0]
+    load = _whole(workload(graph, inputs), hop)
     entry, data = source(pipeline, load)
-    windows = load.results
+    windows, units = load.results, [len(run) // (hop if load.streamed else 1) for run in load.runs]
+    wanted = _wanted(pipeline, load, units)
     program = build(pipeline, workdir)
     directory, logs = program.parent, (workdir / "logs").resolve()
     records = directory / "records"
@@ -172,26 +220,28 @@ def csim(pipeline: Pipeline, graph: Graph, inputs: Mapping[str, IntArray], workd
         pack(data, entry).tofile(directory / "input.bin")
     values, names = carried(pipeline), _recorded(pipeline)
     streams = (word if name in values else "-" for name, word in names.items())
-    arguments = ("input.bin", "records", str(windows), *streams)
+    arguments = ("input.bin", "records", ",".join(map(str, units)), *streams)
     run(Job(Tool((str(program),)), arguments, directory, logs / "csim-run.log"))
 
     summary = _read_summary(records / "summary.txt")
-    match summary.state:
-        case "deadlock":
-            raise _deadlock(pipeline, summary, windows)
-        case "last":
-            raise fail("BHC513", "in the C simulation, the last of m_axis was not where a window ends")
-    miscounted = _miscounted(pipeline, summary, windows)
+    if summary.state == "deadlock":
+        raise _deadlock(pipeline, summary, windows, wanted)
+    miscounted = _miscounted(pipeline, summary, windows, wanted)
     if miscounted is not None:
         raise miscounted
-    types, stages = graph.types(), producers(pipeline)
+    with file_errors("read", records):
+        last = np.fromfile(records / "last.bin", np.uint8).reshape(-1, pipeline.streams[pipeline.output].beats)
+    if last[:, :-1].any() or not last[:, -1].all():
+        raise fail("BHC513", "in the C simulation, the last of m_axis was not where a window ends")
+    stages = producers(pipeline)
+    elements = {v: sum(load.counts(run)[v] for run in load.runs) * load.units(v) for v in values.values()}
     rows = [
         StreamRow(
             stream=name,
             stage=stages[name],
             value=values.get(name),
             beats=summary.beats[word],
-            values=windows * types[values[name]].elements if name in values else 0,
+            values=elements[values[name]] if name in values else 0,
             mismatches=0,
         )
         for name, word in names.items()

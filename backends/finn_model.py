@@ -42,6 +42,7 @@ from bhc.ir.ops import (
     Conv,
     Dense,
     Frame,
+    Hold,
     IntArray,
     MaxPool,
     Pad,
@@ -707,6 +708,8 @@ class _Writer:
                 self.pad(node, op)
             case Argmax():
                 self.argmax(node)
+            case Hold():
+                raise _refuse(node, "remembers nothing from row to row", "compile with --backend rtl or hls")
             case Frame():
                 raise AssertionError("streamed graphs do not come here")
             case _:

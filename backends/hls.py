@@ -6,15 +6,17 @@ The plan:
     hls/memories.hpp                memory contents
     hls/bhc_<name>.hpp              library, copied unmodified
 
-bhc_top has the AXI4-Stream ports of the RTL's (see bhc.backends.rtl) and the number of windows to process. Stages and
-streams have the words that they have in the RTL; a bhc_fifo is no function but the depth of a stream.
+bhc_top has the AXI4-Stream ports of the RTL's (see bhc.backends.rtl) and the number of windows to process, or of hops
+if the design is streamed. Stages and streams have the words that they have in the RTL; a bhc_fifo is no function but
+the depth of a stream. Every process is told how much it takes, which is all that its sources make: when a call ends
+nothing is left in a stream.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 
@@ -22,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bhc.backends.beats import unpack
+from bhc.backends.flow import Amount, amounts, is_streamed, unit_beats
 from bhc.backends.plan import BuildPlan
 from bhc.backends.rtl import TOP, comment, identifiers, padded_width, stage_words
 from bhc.ir.ops import IntArray
@@ -107,7 +110,7 @@ class _Array:
     """A memory as the kernel's parameter wants it.
 
     values: one word of the memory for each index of the first axis; a word is read in one cycle.
-    packed: its elements are bit vectors, not numbers.
+    packed: its elements are bit vectors, not numbers. reads: words that are read in the same cycle.
     """
 
     name: str
@@ -115,6 +118,11 @@ class _Array:
     values: NDArray[np.int64] | NDArray[np.uint64]
     style: Style
     packed: bool = False
+    reads: int = 1
+
+
+#: The storage type of a memory by the words that are read at once; beyond these the tool copies it.
+_ROM = {1: "rom_1p", 2: "rom_2p"}
 
 
 def _integer_type(bits: int, *, signed: bool) -> str:
@@ -161,8 +169,20 @@ def _weights(stage: Stage, memory: Memory, name: str) -> _Array:
     return _numbers(name, _elements(memory, p["WBits"], kind).reshape(shape), memory.style, p["WBits"], kind)
 
 
+def _delta_weights(stage: Stage, memory: Memory, name: str) -> _Array:
+    """Weights of bhc_delta [Depth][Row], 1-bit ones packed along Pe; each of the events of a cycle has an address."""
+    p, kind = stage.params, Kind(stage.params["WKind"])
+    if p["WBits"] == 1:
+        packed = _Array(
+            name, "std::uint64_t", pack_bits(_elements(memory, 1, Kind.UNSIGNED)), memory.style, packed=True
+        )
+        return replace(packed, reads=p["Events"])
+    values = _elements(memory, p["WBits"], kind)
+    return replace(_numbers(name, values, memory.style, p["WBits"], kind), reads=p["Events"])
+
+
 def _bias(stage: Stage, memory: Memory, name: str) -> _Array:
-    """Bias of bhc_mvu or bhc_dw: [Classes*Nf][Pe] or [Classes*Chunks][Lanes]."""
+    """Bias of bhc_mvu or bhc_dw: [Classes*Nf][Pe] or [Classes*Chunks][Lanes]; base of bhc_delta: [Nf][Pe]."""
     bits = stage.params["AccBits"]
     return _numbers(name, _elements(memory, bits, Kind.SIGNED), memory.style, bits, Kind.SIGNED)
 
@@ -207,6 +227,11 @@ def _arrays(stage: Stage, word: str) -> list[_Array]:
                 _weights(stage, memories["weights"], f"{stem}_weights"),
                 _bias(stage, memories["bias"], f"{stem}_bias"),
                 _classes(memories.get("class"), f"{stem}_class"),
+            ]
+        case "bhc_delta":
+            return [
+                _delta_weights(stage, memories["weights"], f"{stem}_weights"),
+                _bias(stage, memories["base"], f"{stem}_base"),
             ]
         case "bhc_threshold":
             return [
@@ -259,7 +284,8 @@ def _placement(array: _Array) -> list[str]:
     ]
     if len(array.values) > 1:
         impl = "bram" if array.style == Style.BLOCK else "lutram"
-        pragmas.append(_directive(f"bind_storage variable={array.name} type=rom_1p impl={impl}"))
+        rom = _ROM.get(array.reads, "rom_np")
+        pragmas.append(_directive(f"bind_storage variable={array.name} type={rom} impl={impl}"))
     return pragmas
 
 
@@ -270,19 +296,35 @@ def _literal(value: int) -> str:
     return f"{value}u" if value >= 1 << 31 else str(value)
 
 
-def _amount(stage: Stage, streams: Mapping[str, Stream]) -> str:
-    """The argument that says how much a kernel processes: windows, or their beats or pixels."""
-    p, source, sink = stage.params, streams[stage.sources[0]], streams[stage.sinks[0]]
+def _count(amount: Amount, unit: str) -> str:
+    """An amount as an expression of the top level's argument."""
+    product = unit if amount.each == 1 else f"{unit} * {amount.each}"
+    return f"bhc::beyond({product}, {amount.lost})" if amount.lost else product
+
+
+def _amount(stage: Stage, flow: Mapping[str, Amount]) -> Amount:
+    """How much a kernel processes, in what it counts."""
     match stage.kernel:
-        case "bhc_width" | "bhc_fork" | "bhc_threshold" | "bhc_add":
-            each = source.beats
+        case "bhc_add":
+            return flow[stage.sinks[0]]
         case "bhc_concat":
-            each = sink.beats // (p["AChunks"] + p["BChunks"])
-        case "bhc_slide":
-            each = source.beats // p["Chunks"]
+            return flow[stage.sinks[0]].per(stage.params["AChunks"] + stage.params["BChunks"])
         case _:
-            each = 1
-    return "windows" if each == 1 else f"windows * {each}"
+            return flow[stage.sources[0]].per(unit_beats(stage))
+
+
+def _leftovers(stage: Stage, flow: Mapping[str, Amount], unit: str) -> list[str]:
+    """Lines that take what a join leaves: the longer operand's end."""
+    if stage.kernel not in {"bhc_add", "bhc_concat"}:
+        return []
+    lines = []
+    for port, name in zip(stage.declaration.sources, stage.sources, strict=True):
+        have = flow[name]
+        # Windows of an operand are all those that the join takes from each.
+        used = replace(have, lost=flow[stage.sinks[0]].lost * have.each // flow[stage.sinks[0]].each)
+        if have.lost != used.lost:
+            lines.append(f"  bhc::drain({port}, {_count(have, unit)} - {_count(used, unit)});")
+    return lines
 
 
 def _ports(stage: Stage) -> list[str]:
@@ -292,9 +334,9 @@ def _ports(stage: Stage) -> list[str]:
     return [*stage.declaration.sources, *sinks]
 
 
-def _arguments(stage: Stage, arrays: Sequence[_Array], streams: Mapping[str, Stream]) -> list[str]:
+def _arguments(stage: Stage, arrays: Sequence[_Array], amount: str) -> list[str]:
     """The kernel's arguments."""
-    amount, ports, memories = _amount(stage, streams), _ports(stage), [array.name for array in arrays]
+    ports, memories = _ports(stage), [array.name for array in arrays]
     match stage.kernel:
         case "bhc_fork":
             return [ports[0], amount, *ports[1:]]
@@ -305,16 +347,17 @@ def _arguments(stage: Stage, arrays: Sequence[_Array], streams: Mapping[str, Str
 
 
 def _function(
-    stage: Stage, word: str, arrays: Sequence[_Array], wired: Mapping[str, Channel], streams: Mapping[str, Stream]
+    stage: Stage, word: str, arrays: Sequence[_Array], wired: Mapping[str, Channel], flow: Mapping[str, Amount]
 ) -> list[str]:
     """Lines of the function of a stage: its memories' places, and the kernel."""
     names = (*stage.sources, *stage.sinks)
     ports = [f"{wired[name].type} &{port}," for name, port in zip(names, _ports(stage), strict=True)]
     params = [f"/*{name}=*/{_literal(stage.params[name])}," for name in stage.declaration.params]
     params[-1] = params[-1].removesuffix(",")
-    arguments = ", ".join(_arguments(stage, arrays, streams)).split(" ")
-    head = _filled([f"static void u_{word}({ports[0]}", *ports[1:], "unsigned windows) {"], "    ")
-    about = f"{stage.name}: for '{stage.value}' of {', '.join(stage.origin)}; {stage.cycles} cycles a window"
+    unit, each = _argument(flow), _unit(flow)
+    arguments = ", ".join(_arguments(stage, arrays, _count(_amount(stage, flow), unit))).split(" ")
+    head = _filled([f"static void u_{word}({ports[0]}", *ports[1:], f"unsigned {unit}) {{"], "    ")
+    about = f"{stage.name}: for '{stage.value}' of {', '.join(stage.origin)}; {stage.cycles} cycles a {each}"
     return [
         f"// {comment(about)}",
         head[0].lstrip(),
@@ -323,6 +366,7 @@ def _function(
         f"  bhc::{stage.kernel.removeprefix('bhc_')}<",
         *_filled(params, "      "),
         *_filled([f">({arguments[0]}", *arguments[1:-1], f"{arguments[-1]});"], "  "),
+        *_leftovers(stage, flow, unit),
         "}",
         "",
     ]
@@ -331,34 +375,59 @@ def _function(
 # The design
 
 
-def _format(stream: Stream) -> str:
-    return f"{stream.beats} beats a window of {stream.lanes} x {stream.bits} bits, lane 0 lowest"
+def _unit(flow: Mapping[str, Amount]) -> str:
+    """What the design is given one after another."""
+    return "hop" if is_streamed(flow) else "window"
 
 
-def _banner(pipeline: Pipeline) -> list[str]:
+def _argument(flow: Mapping[str, Amount]) -> str:
+    """The argument that says how many."""
+    return f"{_unit(flow)}s"
+
+
+def results(pipeline: Pipeline) -> Amount:
+    """Results of so many windows, or hops."""
+    return amounts(pipeline)[pipeline.output].per(pipeline.streams[pipeline.output].beats)
+
+
+def _format(stream: Stream, each: str) -> str:
+    return f"{stream.beats} beats a {each} of {stream.lanes} x {stream.bits} bits, lane 0 lowest"
+
+
+def _banner(pipeline: Pipeline, flow: Mapping[str, Amount]) -> list[str]:
     source, sink = pipeline.streams[pipeline.input], pipeline.streams[pipeline.output]
+    each = _unit(flow)
+    result = "result" if is_streamed(flow) else each
     return [
-        f"// {comment(pipeline.name)}: {len(pipeline.stages)} stages, {pipeline.cycles_per_window} cycles a window.",
-        f"// s_axis: {_format(source)}; last is ignored.",
-        f"// m_axis: {_format(sink)}; last ends a window.",
+        f"// {comment(pipeline.name)}: {len(pipeline.stages)} stages, {pipeline.cycles_per_window} cycles a {each}.",
+        f"// s_axis: {_format(source, each)}; last is ignored.",
+        f"// m_axis: {_format(sink, result)}; last ends a {result}.",
     ]
 
 
-def _signature(pipeline: Pipeline) -> str:
+def _signature(pipeline: Pipeline, flow: Mapping[str, Amount]) -> str:
     source, sink = (padded_width(pipeline.streams[name]) for name in (pipeline.input, pipeline.output))
-    return f"void {TOP}(bhc::axis_stream<{source}> &s_axis, bhc::axis_stream<{sink}> &m_axis, unsigned windows)"
+    ports = f"bhc::axis_stream<{source}> &s_axis, bhc::axis_stream<{sink}> &m_axis"
+    return f"void {TOP}({ports}, unsigned {_argument(flow)})"
 
 
-def _header(pipeline: Pipeline) -> str:
+def _header(pipeline: Pipeline, flow: Mapping[str, Amount]) -> str:
     most = (2**32 - 1) // max(stream.beats for stream in pipeline.streams.values())
+    about = [f"// windows: how many to process, at most {most}; the function returns when the last has left."]
+    if is_streamed(flow):
+        first = results(pipeline).lost
+        about = [
+            f"// hops: how many to process, at most {most}; each but the first {first} has a result. The function",
+            "// returns when the last has left. A call is a recording: nothing is kept from one to the next.",
+        ]
     lines = [
-        *_banner(pipeline),
-        f"// windows: how many to process, at most {most}; the function returns when the last has left.",
+        *_banner(pipeline, flow),
+        *about,
         "#pragma once",
         "",
         '#include "bhc_axi.hpp"',
         "",
-        f"{_signature(pipeline)};",
+        f"{_signature(pipeline, flow)};",
         "",
     ]
     return "\n".join(lines)
@@ -372,13 +441,13 @@ def _storage(channel: Channel) -> list[str]:
     return [_directive(f"bind_storage variable={channel.variable} type=fifo impl={impl}")]
 
 
-def _top(pipeline: Pipeline, arrays: Mapping[str, Sequence[_Array]]) -> str:
-    words, wired = stage_words(pipeline), channels(pipeline)
+def _top(pipeline: Pipeline, arrays: Mapping[str, Sequence[_Array]], flow: Mapping[str, Amount]) -> str:
+    words, wired, unit = stage_words(pipeline), channels(pipeline), _argument(flow)
     stages = [stage for stage in pipeline.stages if stage.kernel != FIFO]
     first, last = wired[pipeline.input], wired[pipeline.output]
     source, sink = padded_width(first.stream), padded_width(last.stream)
     lines = [
-        *_banner(pipeline),
+        *_banner(pipeline, flow),
         f'#include "{TOP}.hpp"',
         "",
         *(f'#include "{name}.hpp"' for name in sorted({stage.kernel for stage in stages})),
@@ -386,20 +455,20 @@ def _top(pipeline: Pipeline, arrays: Mapping[str, Sequence[_Array]]) -> str:
         "",
     ]
     for stage in stages:
-        lines += _function(stage, words[stage.name], arrays[stage.name], wired, pipeline.streams)
+        lines += _function(stage, words[stage.name], arrays[stage.name], wired, flow)
     lines += [
-        f"static void read_input(bhc::axis_stream<{source}> &s_axis, {first.type} &out, unsigned windows) {{",
-        f"  bhc::from_axis<{first.stream.width}>(s_axis, out, windows * {first.stream.beats});",
+        f"static void read_input(bhc::axis_stream<{source}> &s_axis, {first.type} &out, unsigned {unit}) {{",
+        f"  bhc::from_axis<{first.stream.width}>(s_axis, out, {_count(flow[pipeline.input], unit)});",
         "}",
         "",
-        f"static void write_output({last.type} &in, bhc::axis_stream<{sink}> &m_axis, unsigned windows) {{",
-        f"  bhc::to_axis<{last.stream.width}>(in, m_axis, {last.stream.beats}, windows);",
+        f"static void write_output({last.type} &in, bhc::axis_stream<{sink}> &m_axis, unsigned {unit}) {{",
+        f"  bhc::to_axis<{last.stream.width}>(in, m_axis, {last.stream.beats}, {_count(results(pipeline), unit)});",
         "}",
         "",
-        f"{_signature(pipeline)} {{",
+        f"{_signature(pipeline, flow)} {{",
         _directive("interface axis port=s_axis"),
         _directive("interface axis port=m_axis"),
-        _directive("interface s_axilite port=windows"),
+        _directive(f"interface s_axilite port={unit}"),
         _directive("interface s_axilite port=return"),
         _directive("dataflow"),
     ]
@@ -410,13 +479,13 @@ def _top(pipeline: Pipeline, arrays: Mapping[str, Sequence[_Array]]) -> str:
             f'  {channel.type} {channel.variable}("{channel.word}");  // {comment(f"{name}: {channel.stream}")}',
             *_storage(channel),
         ]
-    lines += ["", f'  BHC_RUN("{_READER}", read_input(s_axis, {first.variable}, windows));']
+    lines += ["", f'  BHC_RUN("{_READER}", read_input(s_axis, {first.variable}, {unit}));']
     for stage in stages:
         word = words[stage.name]
         streams = [wired[name].variable for name in (*stage.sources, *stage.sinks)]
-        lines.append(f'  BHC_RUN("{word}", u_{word}({", ".join(streams)}, windows));')
+        lines.append(f'  BHC_RUN("{word}", u_{word}({", ".join(streams)}, {unit}));')
     lines += [
-        f'  BHC_RUN("{_WRITER}", write_output({last.variable}, m_axis, windows));',
+        f'  BHC_RUN("{_WRITER}", write_output({last.variable}, m_axis, {unit}));',
         "  BHC_WAIT();",
         "}",
         "",
@@ -440,12 +509,12 @@ def _memories(pipeline: Pipeline, arrays: Mapping[str, Sequence[_Array]]) -> str
 
 def emit(pipeline: Pipeline) -> BuildPlan:
     """The design as files. Pure: the same pipeline gives the same bytes."""
-    words = stage_words(pipeline)
+    words, flow = stage_words(pipeline), amounts(pipeline)
     arrays = {stage.name: _arrays(stage, words[stage.name]) for stage in pipeline.stages}
     kernels = {stage.kernel for stage in pipeline.stages} - {FIFO}
     design = {
-        f"hls/{TOP}.hpp": _header(pipeline),
-        f"hls/{TOP}.cpp": _top(pipeline, arrays),
+        f"hls/{TOP}.hpp": _header(pipeline, flow),
+        f"hls/{TOP}.cpp": _top(pipeline, arrays, flow),
         "hls/memories.hpp": _memories(pipeline, arrays),
     }
     return BuildPlan(design) | library_plan(["bhc_axi.hpp", *(f"{kernel}.hpp" for kernel in sorted(kernels))])

@@ -49,6 +49,7 @@ from bhc.ir.ops import (
     Conv,
     Dense,
     Frame,
+    Hold,
     IntArray,
     MaxPool,
     Op,
@@ -491,6 +492,8 @@ def _lower(node: Node, context: _Context) -> list[_Layer]:
             return [_own(node, "argmax", {}, context)]
         case Frame():
             raise AssertionError("streamed graphs do not come here")
+        case Hold():
+            raise AssertionError("_limits refuses it")
     assert_never(op)
 
 
@@ -527,6 +530,8 @@ def _limit(op: Op, x: Type, io: Io) -> str:
             return f"its two-dimensional pools of streams have the stride of their size (here {stride}, of {kernel})"
         case Pad() if op.value != 0 and _split(op.pads)[0]:
             return f"it pads with 0 only (here {op.value})"
+        case Hold():
+            return "its layers remember nothing from row to row"
         case _:
             return ""
 

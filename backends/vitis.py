@@ -3,7 +3,7 @@
 The plan:
 
     hls/bhc_top_tb.cpp      testbench, the same for every design
-    hls/vectors.hpp         windows and their results, as transfers
+    hls/vectors.hpp         windows, or recordings, and their results, as transfers
     hls/run_hls.tcl         Vitis HLS: C simulation, synthesis, cosimulation, export as an IP
     hls/block_design.tcl    Vivado, Zynq-7000 only: a system around the IP, down to the bitstream
     hls/ps7.tcl             the processing system of a Zynq-7000 board that bhc knows
@@ -15,19 +15,22 @@ Diagnostics: BHC516 a stream at the edge is wider than the vendor's tools take.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bhc.backends.beats import beat_bytes, pack
-from bhc.backends.compare import carried, source, workload
+from bhc.backends.compare import Workload, carried, source
+from bhc.backends.hls import results
 from bhc.backends.plan import BuildPlan
 from bhc.diagnostics import fail
-from bhc.ir.evaluate import evaluate
 from bhc.ir.graph import Graph
 from bhc.ir.ops import IntArray
 from bhc.ir.pipeline import Pipeline
+from bhc.ir.stream import is_streamed
 from bhc.ir.types import Type
 
 _LIBRARY = files("bhc") / "hls"
@@ -59,15 +62,36 @@ def _array(name: str, beats: NDArray[np.uint8]) -> list[str]:
     return [f"static const std::uint8_t {name}[{beats.shape[0]}][{beats.shape[1]}] = {{", *rows, "};"]
 
 
-def _vectors(pipeline: Pipeline, graph: Graph) -> str:
-    """Reference windows and the evaluator's results, packed as the AXI4-Stream ports carry them."""
+def reference_runs(graph: Graph, lost: int) -> tuple[IntArray, IntArray]:
+    """What bhc_top is called with, twice: one window and three, or two recordings.
+
+    lost: hops before the first result. A recording has enough of each kind of rows for a window of them alone.
+    """
     (declared,) = graph.inputs
-    inputs = {declared.name: reference_inputs(declared.type)}
-    entry, elements = source(pipeline, workload(graph, inputs))
+    if not is_streamed(graph):
+        windows = reference_inputs(declared.type)
+        return windows[:1], windows[1:]
+    rows, *others = declared.type.shape
+    parts = reference_inputs(replace(declared.type, shape=((lost + 1) * rows, *others)))
+    return np.concatenate(list(parts[:2])), np.concatenate(list(parts[2:]))
+
+
+def _numbers(numbers: Sequence[int]) -> str:
+    return "{" + ", ".join(map(str, numbers)) + "}"
+
+
+def _vectors(pipeline: Pipeline, graph: Graph) -> str:
+    """Reference windows or recordings and the evaluator's results, packed as the AXI4-Stream ports carry them."""
+    load = Workload(graph, reference_runs(graph, results(pipeline).lost))
+    entry, elements = source(pipeline, load)
     leave = pipeline.streams[pipeline.output]
-    results = evaluate(graph, inputs)[carried(pipeline)[pipeline.output]]
+    value = carried(pipeline)[pipeline.output]
+    expected = np.concatenate([values[value] for values in load.expected()])
+    rows = graph.inputs[0].type.image[0] if load.streamed else 1
+    what = "Recordings" if load.streamed else "Windows"
     lines = [
-        "// Windows and their results as transfers, byte 0 lowest. Window 0 holds the lowest value, 1 the highest.",
+        f"// {what} and their results as transfers, byte 0 lowest, for two calls of bhc_top. In order they hold the",
+        "// lowest value, the highest, both at random, any.",
         "#ifndef BHC_VECTORS_HPP",
         "#define BHC_VECTORS_HPP",
         "",
@@ -75,13 +99,14 @@ def _vectors(pipeline: Pipeline, graph: Graph) -> str:
         "",
         "namespace vectors {",
         "",
-        f"constexpr unsigned windows = {len(results)};",
+        f"constexpr unsigned calls[] = {_numbers([len(run) // rows for run in load.runs])};  // windows or hops",
+        f"constexpr unsigned results[] = {_numbers([load.counts(run)[value] for run in load.runs])};  // of each call",
         f"constexpr unsigned input_beats = {entry.beats}, input_bytes = {beat_bytes(entry)};",
         f"constexpr unsigned output_beats = {leave.beats}, output_bytes = {beat_bytes(leave)};",
         "",
         *_array("input", pack(elements, entry)),
         "",
-        *_array("output", pack(results, leave)),
+        *_array("output", pack(expected, leave)),
         "",
         "}  // namespace vectors",
         "",

@@ -51,14 +51,14 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def recordings(recipe: Path, cache: Path | None, minutes: float) -> Iterator[np.ndarray]:
-    """Of test subjects, (T, C) float32, the longest of each subject first, so many minutes in all."""
+def recordings(recipe: Path, cache: Path | None, minutes: float, part: str = "test") -> Iterator[np.ndarray]:
+    """Of test (or other) subjects, (T, C) float32, the longest of each subject first, so many minutes in all."""
     options = read(recipe)
     data = load_data(options, cache)
     split = next(s for name, s in data.dataset.splits.items() if name == data.parts.name)
-    test = [r for r in data.dataset.recordings if split.part(r.name) == "test"]
+    found = [r for r in data.dataset.recordings if split.part(r.name) == part]
     left = round(minutes * 60 * data.parts.rate)
-    for recording in sorted(test, key=lambda r: -len(r.x)):
+    for recording in sorted(found, key=lambda r: -len(r.x)):
         x = data.parts.selection(recording).x[:left]
         left -= len(x)
         yield x
@@ -76,7 +76,7 @@ class Traced:
 
 def trace(path: Path, recipe: Path, cache: Path | None, hop: int, minutes: float) -> list[Traced]:
     model = frontend.load(path)
-    graph = stream.rewrite(passes.run(model.graph), hop).graph
+    graph = stream.rewrite(passes.run(model.graph), hop, skips=True).graph
     users = graph.users()
     found: dict[str, Traced] = {}
     for recording in recordings(recipe, cache, minutes):

@@ -1,10 +1,11 @@
 """Measured cycles of bhc_delta against the flip rate, in Verilator, results compared with numpy.
 
-    python bench/delta_sweep.py [--out DIR] [--columns 150] [--channels 64] [--taps 9 5] [--events 1 2 4]
+    python bench/delta_sweep.py [--out DIR] [--columns 150] [--channels 64] [--taps 9 5] [--events 1 2 4] [--plot FILE]
 
 From the root of the repository, whose kernel tests do the simulation. Each element of a column of one-bit values flips
 with the same probability. A row: cycles a window in steady state, comparison and everything else included; the
 conversion, ideal cycles (dense cycles with as many lanes, times the flip rate) by these; and dense cycles by these.
+--plot draws them (it needs matplotlib).
 """
 
 from __future__ import annotations
@@ -26,7 +27,33 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--channels", type=int, default=64)
     parser.add_argument("--taps", type=int, nargs="+", default=[9, 5])
     parser.add_argument("--events", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg")
     return parser.parse_args()
+
+
+def plot(path: Path, channels: int, found: dict[tuple[int, int], list[tuple[float, float]]]) -> None:
+    """found: for (taps, events), the share of flips and the cycles a window."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    mpl.rcParams |= {"svg.hashsalt": "bhc", "svg.fonttype": "none"}
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    shown = sorted({taps for taps, _ in found}, reverse=True)
+    for place, taps in enumerate(shown, start=1):
+        axes = figure.add_subplot(1, len(shown), place)
+        for (own, events), points in found.items():
+            if own != taps:
+                continue
+            known = [(rate, cycles) for rate, cycles in points if rate > 0]
+            rates = [100 * rate for rate, _ in known]
+            dense = taps * channels / events
+            (line,) = axes.plot(rates, [cycles for _, cycles in known], "o-", ms=4, label=f"{events} a cycle")
+            axes.axhline(dense, color=line.get_color(), lw=0.8, ls="--")
+            axes.plot(rates, [dense * rate for rate, _ in known], color=line.get_color(), lw=0.8, ls=":")
+        axes.set(xscale="log", yscale="log", title=f"{taps} taps, {channels} channels", xlabel="bits that flip (%)")
+        axes.set_ylabel("cycles a window: bhc_delta, dense (--), ideal (..)")
+        axes.legend(title="changes")
+    figure.savefig(path, metadata={"Date": None})
 
 
 def main() -> None:
@@ -55,6 +82,7 @@ def main() -> None:
             (args.out / name).write_text("".join(f"{word:x}\n" for word in words))
     batch = build_batch(args.out, [instance.case for instance in drawn])
     print(f"{'flips':>6}" + "".join(f"{f'{taps} taps, {events} a cycle':>26}" for taps, events in choices))
+    points: dict[tuple[int, int], list[tuple[float, float]]] = {choice: [] for choice in choices}
     for rate in RATES:
         x = sequence(random, args.columns, args.channels, 1, rate, 1)
         found = float((x[1:] != x[:-1]).mean())
@@ -68,8 +96,11 @@ def main() -> None:
             given = result.emitted[0][2 * taps :]
             cycles = (given[-1] - given[0]) / (len(given) - 1)
             dense = taps * args.channels / events
+            points[taps, events].append((found, cycles))
             cells.append(f"{cycles:10.2f} {100 * dense * found / cycles:4.0f}% {dense / cycles:8.2f}x")
-        print(f"{100 * found:5.1f}%" + "".join(cells))
+        print(f"{100 * found:5.1f}%" + "".join(cells), flush=True)
+    if args.plot is not None:
+        plot(args.plot, args.channels, points)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -15,13 +16,15 @@ from bhc.backends.runner import file_errors, write
 from bhc.build import Build
 from bhc.diagnostics import fail
 from bhc.inputs import Source, Windows
-from bhc.ir import passes, pipeline, stream, text
+from bhc.ir import passes, pipeline, profile, stream, text, tradeoff
 from bhc.ir.graph import Graph
+from bhc.ir.layers import compute_layers
 from bhc.ir.pipeline import Folding, Pipeline
+from bhc.ir.profile import Profile
 from bhc.ir.schedule import schedule
-from bhc.options import ModelFile, Options, resolve
+from bhc.options import Calibration, ModelFile, Options, resolve
 from bhc.progress import SILENT, Progress
-from bhc.report import ExactnessRow, ModelRow, Report, Tensor, Verification, make
+from bhc.report import DeltaReport, ExactnessRow, ModelRow, Report, Tensor, Verification, make
 from bhc.simulator import Network
 from bhc.verify import compare, streamed_too
 
@@ -46,7 +49,7 @@ def compile(  # noqa: A001 - the verb of the command line
     mode: str = "window",
     hop: int | None = None,
     delta: str = "off",
-    calibrate: str | Path | None = None,
+    calibrate: Source | None = None,
     out: str | Path | None = None,
     verify: Source | None = None,
     emit: Emit = "project",
@@ -58,8 +61,10 @@ def compile(  # noqa: A001 - the verb of the command line
     target: a board's name, or the path of its TOML file. clock: MHz, by default the board's. fps (windows a
     second), fit or folding: how parallel the design is, see Options. backend: rtl, hls, hls4ml or finn; io (stream
     or parallel) and vendor (vitis or vivado) are hls4ml's. out: folder that gets the build, or the part of it that
-    `emit` names; "rtl" and "hls" mean the backend's sources. verify: windows to compare the simulator on with
-    onnxruntime. dump_ir: folder that gets the graph after each pass.
+    `emit` names; "rtl" and "hls" mean the backend's sources. delta: off, auto or on: layers may, or must, skip what
+    does not change; calibrate: windows (in the mode stream recordings) that say how much that is, else it is
+    guessed. verify: windows to compare the simulator on with onnxruntime. dump_ir: folder that gets the graph after
+    each pass.
 
     Raises:
         BhcError: everything that is wrong with the model or the options.
@@ -102,10 +107,13 @@ class Compilation:
         if self.settings.hop is not None:
             self.network = self._streamed(graph, self.settings.hop)
         progress.detail(f"{len(self.model.graph.nodes)} operations, {len(graph.nodes)} after the passes")
+        self.profile: Profile | None = None
+        if options.calibrate is not None:
+            self._calibrate(options.calibrate)
 
     def _streamed(self, graph: Graph, hop: int) -> Network:
         """The network of one hop. Raises BhcError (BHC310 to BHC313)."""
-        made = stream.rewrite(graph, hop)
+        made = stream.rewrite(graph, hop, skips=self.settings.delta != "off")
         for name, why in made.reasons.items():
             self.progress.detail(f"'{name}' is computed window by window: it {why}")
         head = self.model.head
@@ -125,11 +133,28 @@ class Compilation:
             )
         return network
 
+    def _calibrate(self, source: Source) -> None:
+        """Measure what changes. Raises BhcError for data that the model does not take."""
+        network = self.network
+        windows = inputs.load(source, network.head, network.overlap)
+        with self.progress.step(f"calibrating on {inputs.counted(windows, network.overlap)}"):
+            if network.overlap is None:
+                # The order of windows matters to layers that skip from one to the next; many say little more than some.
+                some = profile.pick(len(windows), profile.units(network.graph, profile.ROWS))
+                data = [inputs.integers(replace(windows, x=windows.x[some], y=None), network.head)]
+            else:
+                data = inputs.rows(windows, network.head, network.overlap)
+            found = profile.measure(network.graph, compute_layers(network.graph), data)
+        self.profile = found
+        calibration = Calibration(Path(windows.origin).name, found.units)
+        self.settings = replace(self.settings, calibration=calibration)
+
     @cached_property
     def design(self) -> Pipeline:
         """The scheduled pipeline."""
+        settings = self.settings
         with self.progress.step("scheduling"):
-            return schedule(self.network.graph, self.model.name, self.settings.schedule)
+            return schedule(self.network.graph, self.model.name, settings.schedule, settings.delta, self.profile)
 
     @cached_property
     def report(self) -> Report:
@@ -140,11 +165,21 @@ class Compilation:
             _model_row(self.model),
             ExactnessRow(exactness.channels, exactness.ambiguous_channels),
             self.design,
+            self._delta(),
         )
+
+    def _delta(self) -> DeltaReport | None:
+        """What skipping was predicted to cost and save."""
+        mode, graph = self.settings.delta, self.network.graph
+        if mode == "off":
+            return None
+        layers = compute_layers(graph)
+        known = self.profile or profile.guess(graph, layers)
+        return DeltaReport(mode, not known.guessed, known.units, tradeoff.rows(self.design, layers, known))
 
     def plan(self, emit: Emit) -> BuildPlan:
         """The files of a build, down to a level."""
-        network = folder.network_plan(self.network)
+        network = folder.network_plan(self.network, self.profile)
         plan = network
         if emit != "graph":
             plan |= BuildPlan({folder.PIPELINE: pipeline.dump(self.design)})
@@ -166,7 +201,7 @@ class Compilation:
 
     def build(self, directory: Path | None) -> Build:
         """The build, which lies in `directory` if it was written."""
-        return Build(self.settings, self.network, self.report, self.design, directory, self.progress)
+        return Build(self.settings, self.network, self.report, self.profile, self.design, directory, self.progress)
 
     def verify(self, build: Build, windows: Windows, against: Executor = "onnxruntime") -> Verification:
         """Compare the simulator with an executor. Raises MismatchError, with the result in the build's

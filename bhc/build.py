@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import assert_never
 
 from bhc import emission, folder, inputs, simulator
 from bhc.backends import compare, cosim, csim, hls4ml_project, synth
@@ -17,10 +17,11 @@ from bhc.inputs import Source, Windows
 from bhc.ir import pipeline as pipelines
 from bhc.ir.graph import Graph
 from bhc.ir.pipeline import Pipeline, Resources
+from bhc.ir.profile import Profile
 from bhc.ir.schedule import schedule
 from bhc.options import Backend, Settings
 from bhc.progress import SILENT, Progress
-from bhc.report import Against, Difference, MismatchError, Report, Verification
+from bhc.report import Activity, Against, Difference, MismatchError, Report, Verification
 from bhc.simulator import Network, Simulation
 from bhc.version import __version__
 
@@ -38,7 +39,8 @@ _AGAINST: Mapping[Simulated, Against] = {"rtl": "rtl", "hls": "hls", "hls4ml": "
 class Build:
     """What `compile` makes and `load` reads back.
 
-    settings: all options, resolved. network: the integer graph with the host's part. directory: its folder,
+    settings: all options, resolved. network: the integer graph with the host's part. profile: what changes, if it was
+    measured. directory: its folder,
     None if the build was not written; then tools work in a temporary one. progress: who is told what takes
     long.
     """
@@ -48,6 +50,7 @@ class Build:
         settings: Settings,
         network: Network,
         report: Report,
+        profile: Profile | None = None,
         pipeline: Pipeline | None = None,
         directory: Path | None = None,
         progress: Progress = SILENT,
@@ -57,6 +60,7 @@ class Build:
         self.directory = directory
         self.progress = progress
         self._report = report
+        self._profile = profile
         self._pipeline = pipeline
 
     @property
@@ -79,7 +83,8 @@ class Build:
             return self._pipeline
         assert self.directory is not None
         with self.progress.step("scheduling"):
-            made = schedule(self.graph, self.settings.model.name, self.settings.schedule)
+            settings = self.settings
+            made = schedule(self.graph, settings.model.name, settings.schedule, settings.delta, self._profile)
         if pipelines.dump(made) != folder.read(self.directory).pipeline:
             raise fail(
                 "BHC607",
@@ -108,19 +113,22 @@ class Build:
         backend: Simulated | None = None,
         stalls: int | None = None,
         vcd: str | Path | None = None,
+        activity: bool = False,
     ) -> Verification:
         """Simulate the design and compare every stage's values with the simulator's.
 
         backend: what is simulated, by default what the build is of: the Verilog in Verilator (rtl), the C++ as a
         program (hls), hls4ml's own C simulation of its project (hls4ml), the ONNX file in qonnx (finn). rtl and hls are
         one design and do for both kinds of builds. stalls: seed of random pauses at both ends; without, cycles are
-        measured. vcd: file for waveforms. Both are for rtl. Raises MismatchError if anything differs (it is in the
-        report too), BhcError if a tool is missing or fails.
+        measured. vcd: file for waveforms. activity: also count what every stage does, which the report then has.
+        All three are for rtl. Raises MismatchError if anything differs (it is in the report too), BhcError if a tool is
+        missing or fails.
         """
         simulated = backend or self.settings.backend
-        if simulated != "rtl" and not (stalls is None and vcd is None):
-            option = "--stalls" if vcd is None else "--vcd"
-            raise fail("BHC602", f"is for simulating rtl, not {simulated}", origin=option, hint="leave it out")
+        if simulated != "rtl":
+            only = {"--stalls": stalls is not None, "--vcd": vcd is not None, "--activity": activity}
+            for option in (name for name, asked in only.items() if asked):
+                raise fail("BHC602", f"is for simulating rtl, not {simulated}", origin=option, hint="leave it out")
         if simulated != self.settings.backend and not {simulated, self.settings.backend} <= {"rtl", "hls"}:
             raise fail(
                 "BHC602",
@@ -128,20 +136,14 @@ class Build:
                 origin="--backend",
                 hint=f"compile the model with --backend {simulated}",
             )
-        if simulated != "rtl" and self.settings.mode == "stream":
-            raise fail(
-                "BHC601",
-                f"of a build of the mode stream, {simulated} is not simulated in this version of bhc",
-                origin="--backend",
-                hint="use rtl",
-            )
         overlap = self.network.overlap
         windows = inputs.load(x, self.network.head, overlap)
         with (
             self._workdir() as workdir,
             self.progress.step(f"building and simulating {_TITLES[simulated]}, {inputs.counted(windows, overlap)}"),
         ):
-            result = self._simulated(simulated, windows, workdir, stalls, None if vcd is None else Path(vcd))
+            waveforms = None if vcd is None else Path(vcd)
+            result = self._simulated(simulated, windows, workdir, stalls, waveforms, activity=activity)
         entry = Verification(
             against=_AGAINST[simulated],
             backend=self.settings.backend,
@@ -155,23 +157,31 @@ class Build:
             stalls=stalls,
             first=_difference(result.first_mismatch),
         )
+        if activity:
+            self._save(replace(self._report, activity=Activity(result.windows, result.activity)))
         self.record(entry)
         return entry
 
     def _simulated(
-        self, backend: Simulated, windows: Windows, workdir: Path, stalls: int | None, vcd: Path | None
+        self,
+        backend: Simulated,
+        windows: Windows,
+        workdir: Path,
+        stalls: int | None,
+        vcd: Path | None,
+        *,
+        activity: bool,
     ) -> compare.CosimResult:
         (declared,) = self.graph.inputs
         head, overlap = self.network.head, self.network.overlap
-        if overlap is not None:
-            recordings = inputs.rows(windows, head, overlap)
-            return cosim.cosim(self.pipeline, self.graph, {declared.name: recordings}, workdir, stalls=stalls, vcd=vcd)
+        if backend in {"rtl", "hls"}:
+            runs = [inputs.integers(windows, head)] if overlap is None else inputs.rows(windows, head, overlap)
+            given = {declared.name: runs}
+            if backend == "hls":
+                return csim.csim(self.pipeline, self.graph, given, workdir)
+            return cosim.cosim(self.pipeline, self.graph, given, workdir, stalls=stalls, vcd=vcd, activity=activity)
         data = {declared.name: inputs.integers(windows, head)}
         match backend:
-            case "rtl":
-                return cosim.cosim(self.pipeline, self.graph, data, workdir, stalls=stalls, vcd=vcd)
-            case "hls":
-                return csim.csim(self.pipeline, self.graph, data, workdir)
             case "hls4ml":
                 return hls4ml_project.csim(self._files, self.graph, data, workdir)
             case "finn":
@@ -179,7 +189,7 @@ class Build:
 
                 return finn_model.execute(self._files, self.graph, data)
             case _:
-                assert_never(backend)
+                raise AssertionError(backend)
 
     @cached_property
     def _files(self) -> BuildPlan:
@@ -234,7 +244,9 @@ def load(directory: str | Path, *, progress: Progress = SILENT) -> Build:
     """The build in a folder that `bhc compile` wrote. Raises BhcError."""
     path = Path(directory)
     contents = folder.read(path)
-    return Build(contents.settings, contents.network, contents.report, directory=path, progress=progress)
+    return Build(
+        contents.settings, contents.network, contents.report, contents.profile, directory=path, progress=progress
+    )
 
 
 def _difference(found: compare.Mismatch | None) -> Difference | None:

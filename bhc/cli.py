@@ -103,6 +103,9 @@ def _parser() -> ArgumentParser:
     )
     cosim.add_argument("--stalls", type=int, metavar="SEED", help="pause input and output at random (rtl)")
     cosim.add_argument("--vcd", type=Path, metavar="FILE", help="file for waveforms (rtl)")
+    cosim.add_argument(
+        "--activity", action="store_true", help="count memory reads, accumulator updates and register toggles (rtl)"
+    )
 
     _add_directory(
         verb(
@@ -226,8 +229,12 @@ def _add_compile(parser: ArgumentParser) -> None:
         "--mode", metavar="MODE", default="window", help="window, or stream: recordings, a result each --hop"
     )
     parser.add_argument("--hop", metavar="N", type=int, help="for --mode stream: rows from one window to the next")
-    parser.add_argument("--delta", metavar="WHEN", default="off", help="off (auto and on come with a later version)")
-    parser.add_argument("--calibrate", metavar="X.npy", type=Path, help="for --delta")
+    parser.add_argument(
+        "--delta", metavar="WHEN", default="off", help="skip what does not change: off, auto (where it pays) or on"
+    )
+    parser.add_argument(
+        "--calibrate", metavar="X.npy", type=Path, help="windows or recordings that say how much changes, for --delta"
+    )
     parser.add_argument(
         "--verify", metavar="X.npy", type=Path, help="compare the simulator with onnxruntime, every stage"
     )

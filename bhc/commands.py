@@ -99,8 +99,21 @@ def _summary(report: Report) -> list[str]:
         f"{report.model.name} on {report.target.board} at {clock:g} MHz:",
         f"{report.cycles_per_window:,} cycles {_each(report)}, {report.windows_per_second:,.0f} windows/s, "
         f"latency {report.latency_cycles:,} cycles ({latency:,.1f} us)",
+        *_skipping(report),
         f"estimated: {_shares(report.resources.estimated, report.resources.available)}",
     ]
+
+
+def _skipping(report: Report) -> list[str]:
+    """On what the prediction of the cycles rests, if the data decide."""
+    if report.delta is None:
+        return []
+    names = [row.name for row in report.delta.stages if row.choice == "delta"]
+    if not names:
+        return ["no layer skips what does not change: it does not pay"]
+    source = "the calibration" if report.delta.calibrated else "a guess (--calibrate X.npy measures it)"
+    worst = f"{report.delta.cycles_worst:,} cycles if everything changes"
+    return [f"{', '.join(names)} skip what does not change: the cycles are those of {source}; {worst}"]
 
 
 def _each(report: Report) -> str:
@@ -172,12 +185,32 @@ def cosim(arguments: Namespace) -> None:
         names = ", ".join(get_args(Simulated))
         raise fail("BHC601", f"{backend!r} is not in this version of bhc", origin="--backend", hint=f"use {names}")
     build = load(arguments.directory, progress=_progress(arguments))
-    entry = build.cosim(arguments.input, backend=backend, stalls=arguments.stalls, vcd=arguments.vcd)
+    entry = build.cosim(
+        arguments.input, backend=backend, stalls=arguments.stalls, vcd=arguments.vcd, activity=arguments.activity
+    )
     _say(
         arguments,
         str(entry),
         *_measured(build, entry.cycles_per_window_measured, entry.latency_cycles_measured),
+        *(_activity(build.report) if arguments.activity else ()),
     )
+
+
+def _activity(report: Report) -> list[str]:
+    """What each compute stage did for a window or hop, on average."""
+    found = report.activity
+    assert found is not None
+    predicted = {row.name: row.cycles for row in report.stages if row.folding is not None}
+    rows: list[tuple[str, ...]] = [
+        ("stage", "busy cycles", "predicted", "weight reads", "updates", "changes", "toggles")
+    ]
+    for row in found.stages:
+        if row.stage in predicted:
+            counts = (row.busy, row.weight_reads, row.updates, row.events, row.toggles)
+            busy, *others = ("-" if count is None else f"{count / found.windows:,.1f}" for count in counts)
+            rows.append((row.stage, busy, f"{predicted[row.stage]:,}", *others))
+    total = sum(row.toggles for row in found.stages) / found.windows
+    return ["", *_columns(rows), f"all stages: {total:,.1f} toggles {_each(report)}"]
 
 
 def _measured(build: Build, cycles: float | None, latency: int | None) -> list[str]:

@@ -8,7 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
+
+import numpy as np
 
 from bhc import report as reports
 from bhc.backends.plan import BuildPlan
@@ -16,14 +19,17 @@ from bhc.backends.runner import MANIFEST, file_errors
 from bhc.diagnostics import BhcError, fail
 from bhc.ir import text
 from bhc.ir.host import head_from_json, tail_from_json, to_json
+from bhc.ir.layers import compute_layers
+from bhc.ir.profile import Profile, unpack
 from bhc.options import Settings, parse_settings
 from bhc.records import RecordError
 from bhc.report import Report
 from bhc.simulator import Network
 
-GRAPH, HOST, PIPELINE, SETTINGS, REPORT = (
+GRAPH, HOST, PROFILE, PIPELINE, SETTINGS, REPORT = (
     "graph.txt",
     "host.json",
+    "profile.npy",
     "pipeline.txt",
     "build.toml",
     "report.json",
@@ -32,10 +38,11 @@ GRAPH, HOST, PIPELINE, SETTINGS, REPORT = (
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What `read` finds. pipeline: the text of pipeline.txt."""
+    """What `read` finds. profile: of the calibration, if there was one. pipeline: the text of pipeline.txt."""
 
     settings: Settings
     network: Network
+    profile: Profile | None
     pipeline: str
     report: Report
 
@@ -60,16 +67,21 @@ def _is_ours(directory: Path) -> bool:
     return manifest.is_file() and GRAPH.encode() in manifest.read_bytes().splitlines()
 
 
-def network_plan(network: Network) -> BuildPlan:
-    """The network in integers, and what the host does around it."""
+def network_plan(network: Network, profile: Profile | None) -> BuildPlan:
+    """The network in integers, what the host does around it, and what changes in recordings of it."""
     parts = {"head": to_json(network.head), "tail": to_json(network.tail)}
     lines = ",\n".join(f'"{key}": {json.dumps(value, ensure_ascii=False)}' for key, value in parts.items())
-    return BuildPlan({GRAPH: text.dump(network.graph), HOST: f"{{\n{lines}\n}}\n"})
+    plan = BuildPlan({GRAPH: text.dump(network.graph), HOST: f"{{\n{lines}\n}}\n"})
+    if profile is None:
+        return plan
+    content = BytesIO()
+    np.save(content, profile.pack())
+    return plan | BuildPlan({PROFILE: content.getvalue()})
 
 
 def settings_plan(settings: Settings, files: BuildPlan) -> BuildPlan:
-    """build.toml, which vouches for the graph and the host's part."""
-    digests = {name: hashlib.sha256(files.files[name]).hexdigest() for name in (GRAPH, HOST)}
+    """build.toml, which vouches for the files of `network_plan`."""
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.files.items()}
     return BuildPlan({SETTINGS: replace(settings, files=digests).dump()})
 
 
@@ -88,11 +100,22 @@ def read(directory: Path) -> Contents:
     except RecordError as error:
         raise _damaged(directory / SETTINGS, str(error)) from error
     for name, digest in settings.files.items():
-        if hashlib.sha256(_read(directory / name).encode()).hexdigest() != digest:
-            raise _damaged(directory / name, "it is not what was compiled")
+        path = directory / name
+        with file_errors("read", path):
+            if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+                raise _damaged(path, "it is not what was compiled")
     host = json.loads(_read(directory / HOST))
     network = Network(text.load(_read(directory / GRAPH)), head_from_json(host["head"]), tail_from_json(host["tail"]))
-    return Contents(settings, network, _read(directory / PIPELINE), read_report(directory))
+    return Contents(
+        settings, network, _profile(directory, settings, network), _read(directory / PIPELINE), read_report(directory)
+    )
+
+
+def _profile(directory: Path, settings: Settings, network: Network) -> Profile | None:
+    if settings.calibration is None:
+        return None
+    bits = np.load(directory / PROFILE, allow_pickle=False)
+    return unpack(bits, settings.calibration.units, compute_layers(network.graph))
 
 
 def read_report(directory: Path) -> Report:

@@ -7,6 +7,7 @@ from html import escape
 
 from bhc import svg
 from bhc.ir.pipeline import Resources
+from bhc.ir.tradeoff import Row
 from bhc.report import Report, StageRow, Verification
 
 _STYLE = """
@@ -206,6 +207,29 @@ def _verification(report: Report) -> str:
     return _table(head, map(_comparison, report.verification)) + notes
 
 
+def _skipping(report: Report) -> str:
+    """What skips, and what that was predicted to save."""
+    found = report.delta
+    if found is None:
+        return ""
+    source = f"{found.windows:,} windows or hops" if found.calibrated else "a guess: nothing was calibrated"
+    head = [("", "layer"), ("", "choice"), ("n", "changes")]
+    head += [("n", f"{what} {kind}") for what in ("cycles", "LUT") for kind in ("dense", "delta")]
+    head += [("n", "cycles counted"), ("n", "at worst"), ("", "why dense")]
+    counted = {}
+    if report.activity is not None:
+        counted = {row.stage: row.busy / report.activity.windows for row in report.activity.stages}
+
+    def line(row: Row) -> tuple[str, Sequence[Cell]]:
+        share = "–" if row.flip_rate is None else f"{100 * row.flip_rate:.1f} %"
+        predicted = (row.cycles_dense, row.cycles_delta, row.lut_dense, row.lut_delta)
+        figures = (*predicted, counted.get(row.name), row.cycles_worst)
+        return "", [_t(row.name), _t(row.choice), _t(share, "n"), *map(_n, figures), _t(row.why_dense or "")]
+
+    note = f"<p>Predicted from {source}. Both kinds of a layer have as many lanes.</p>"
+    return "<h2>Skipping</h2>" + note + _table(head, map(line, found.stages))
+
+
 def _model(report: Report) -> str:
     def shapes(names: str, tensors: Iterable[tuple[str, tuple[int, ...]]]) -> str:
         listed = ", ".join(f"<code>{escape(name)}</code> {' × '.join(map(str, shape))}" for name, shape in tensors)
@@ -246,6 +270,7 @@ def page(report: Report) -> str:
         _resources(report),
         "<h2>Stages</h2>",
         _stages(report),
+        _skipping(report),
         "<h2>Model and exactness</h2>",
         _model(report),
     ]

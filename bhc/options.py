@@ -15,13 +15,13 @@ from typing import Literal, cast, get_args
 
 from bhc import boards
 from bhc.diagnostics import BhcError, Diagnostic, fail
+from bhc.inputs import Source
 from bhc.ir.pipeline import Folding
-from bhc.ir.schedule import Fit, Goal, Rate, Target
+from bhc.ir.schedule import Delta, Fit, Goal, Rate, Target
 from bhc.records import RecordError, from_plain, to_plain, to_toml
 from bhc.version import __version__
 
 SCHEMA = 1
-_LATER = "this version computes densely"
 
 Backend = Literal["rtl", "hls", "hls4ml", "finn"]
 Mode = Literal["window", "stream"]
@@ -35,7 +35,8 @@ class Options:
     second.
 
     At most one of fps, fit and folding. folding is the path of a TOML file, or the layers' foldings by name.
-    Without any of them, the fastest design within a quarter of the board is made.
+    Without any of them, the fastest design within a quarter of the board is made. calibrate: windows, or
+    recordings in the mode stream, that say what delta skipping saves.
     """
 
     target: str | Path = "pynq-z2"
@@ -49,7 +50,7 @@ class Options:
     mode: str = "window"
     hop: int | None = None
     delta: str = "off"
-    calibrate: str | Path | None = None
+    calibrate: Source | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,14 @@ class Hls4mlProject:
 
 
 @dataclass(frozen=True, slots=True)
+class Calibration:
+    """Where profile.npy comes from, and of how many windows (or hops) it is."""
+
+    source: str
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """build.toml: with graph.txt, all that determines the design. files: their SHA-256, by name."""
 
@@ -87,9 +96,10 @@ class Settings:
     board: BoardFile
     backend: Backend
     mode: Mode
-    delta: Literal["off"]
+    delta: Delta
     schedule: Target
     hop: int | None = None
+    calibration: Calibration | None = None
     hls4ml: Hls4mlProject | None = None
     files: Mapping[str, str] = field(default_factory=dict)
 
@@ -130,16 +140,14 @@ def _read_folding(path: Path) -> _FoldingFile:
 
 
 def _unavailable(options: Options) -> Iterator[Diagnostic]:
-    """What docs/cli.md promises for later versions."""
-    for name, value, available in (("--delta", options.delta, "off"),):
-        if value != available:
-            yield Diagnostic("BHC601", f"{value!r} is not in this version of bhc", name, f"use {available}: {_LATER}")
-    if options.mode == "stream" and options.backend in {"hls", "hls4ml", "finn"}:
-        yield Diagnostic(
-            "BHC601", "with --mode stream is not in this version of bhc", f"--backend {options.backend}", "use rtl"
-        )
-    if options.calibrate is not None:
-        yield Diagnostic("BHC601", "is for --delta, which is not in this version of bhc", "--calibrate", "leave it out")
+    """What a backend has no words for."""
+    if options.backend not in {"hls4ml", "finn"}:
+        return
+    name = f"--backend {options.backend}"
+    if options.mode == "stream":
+        yield Diagnostic("BHC601", "has no layers that go on from window to window", name, "use rtl or hls")
+    if options.delta in {"auto", "on"}:
+        yield Diagnostic("BHC601", "has no layers that skip what does not change", name, "use rtl or hls")
 
 
 def _one_of(name: str, value: str | None, choices: Sequence[str]) -> Iterator[Diagnostic]:
@@ -152,6 +160,9 @@ def _senseless(options: Options) -> Iterator[Diagnostic]:
     yield from _one_of("--mode", options.mode, get_args(Mode))
     yield from _one_of("--io", options.io, get_args(Io))
     yield from _one_of("--vendor", options.vendor, get_args(Vendor))
+    yield from _one_of("--delta", options.delta, get_args(Delta))
+    if options.delta == "off" and options.calibrate is not None:
+        yield Diagnostic("BHC602", "is for --delta", "--calibrate", "leave it out, or add --delta auto")
     if options.mode == "stream" and options.hop is None:
         yield Diagnostic("BHC602", "needs a hop", "--mode stream", "say how far windows are apart: --hop N")
     if options.mode != "stream" and options.hop is not None:
@@ -219,7 +230,7 @@ def resolve(options: Options, model: ModelFile) -> Settings:
         board=BoardFile(board.name, board.part, board.family),
         backend=cast(Backend, options.backend),
         mode=cast(Mode, options.mode),
-        delta="off",
+        delta=cast(Delta, options.delta),
         schedule=Target(clock, board.resources, _goal(fps, fit, clock), dict(sorted(foldings.items()))),
         hop=options.hop,
         hls4ml=_hls4ml(options) if options.backend == "hls4ml" else None,

@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from bhc.backends.compare import ActivityRow
 from bhc.ir.pipeline import Folding, Pipeline, Resources, Stage
+from bhc.ir.schedule import Delta
+from bhc.ir.tradeoff import Row
 from bhc.options import Settings
 from bhc.records import RecordError, from_plain, to_plain
 
@@ -173,8 +176,35 @@ class MismatchError(ComparisonError):
 
 
 @dataclass(frozen=True, slots=True)
+class DeltaReport:
+    """Skipping of what does not change. calibrated: predicted from recordings, of so many windows or hops; else it was
+    guessed.
+    """
+
+    mode: Delta
+    calibrated: bool
+    windows: int
+    stages: tuple[Row, ...]
+
+    @property
+    def cycles_worst(self) -> int:
+        """Of a window or hop, when everything changes."""
+        return max((row.cycles_worst for row in self.stages), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What cosimulation counted, in all of so many windows or hops (docs/cosim.md)."""
+
+    windows: int
+    stages: tuple[ActivityRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """The whole file. hop: rows between results in the mode stream. delta is for a mode to come."""
+    """The whole file. hop: rows between results in the mode stream. delta: None without skipping. activity: what was
+    counted last, None if nothing was.
+    """
 
     schema: int
     bhc: str
@@ -191,7 +221,8 @@ class Report:
     resources: ResourceRow
     exactness: ExactnessRow
     verification: tuple[Verification, ...]
-    delta: None
+    delta: DeltaReport | None
+    activity: Activity | None = None
 
     def dump(self) -> str:
         return json.dumps(to_plain(self), indent=1, ensure_ascii=False) + "\n"
@@ -238,7 +269,9 @@ def _stage(stage: Stage) -> StageRow:
     )
 
 
-def make(settings: Settings, model: ModelRow, exactness: ExactnessRow, pipeline: Pipeline) -> Report:
+def make(
+    settings: Settings, model: ModelRow, exactness: ExactnessRow, pipeline: Pipeline, delta: DeltaReport | None
+) -> Report:
     """The report of a fresh build."""
     clock = settings.schedule.clock_mhz
     return Report(
@@ -259,5 +292,5 @@ def make(settings: Settings, model: ModelRow, exactness: ExactnessRow, pipeline:
         resources=ResourceRow(settings.schedule.available, pipeline.estimate, None),
         exactness=exactness,
         verification=(),
-        delta=None,
+        delta=delta,
     )

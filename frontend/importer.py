@@ -143,6 +143,7 @@ SUPPORTED = frozenset(
         "Sum",
         "Sigmoid",
         "Tanh",
+        "TemporalDelta",
         "TopK",
         "Transpose",
         "Trunc",
@@ -333,6 +334,8 @@ class _Importer:
                 return [self._bipolar_quant(node, operands, first)]
             case "Trunc":
                 return [self._trunc(node, operands, first)]
+            case "TemporalDelta":
+                return [self._temporal_delta(node, first)]
             case "Sign":
                 return [self._function(node, first, (Sign(0),), Unary("Sign"))]
             case "Conv":
@@ -845,6 +848,41 @@ class _Importer:
         x = self.low.settled(x)
         s = vector(self._vector(node, x, scale))
         result = self.low.quantize(x, (), (HalfLine(ZERO, False),), -1, True, (s, (ZERO,)), node.origin)
+        self.low.tap(node.outputs[0], result)
+        return result
+
+    def _temporal_delta(self, node: OnnxNode, x: Activation) -> Value:
+        """What a receiver of thresholded differences in time sees (bhc.training.delta)."""
+        axis, frames, threshold = (int(node.attributes.get(key, 0)) for key in ("axis", "frames", "threshold"))
+        if frames:
+            raise fail(
+                "BHC211",
+                f"frames = {frames}: time lies along the batch axis",
+                origin=node.origin,
+                hint="export a network whose input has a time axis of its own",
+            )
+        if threshold < 0 or not 0 < axis < len(x.shape):
+            raise fail(
+                "BHC211",
+                f"threshold {threshold} along axis {axis} of a value of shape {list(x.shape)}",
+                origin=node.origin,
+                hint="thresholds are at least 0; axes count from 0, which is the batch axis",
+            )
+        quantizer = self.graph.quantizer_of(node)
+        if quantizer is None:
+            raise no_quantizer(node.origin, "its operand is not the value of a quantizer")
+        assert isinstance(x, Tensor)
+        scale = self.values[quantizer.inputs[1]]
+        assert isinstance(scale, np.ndarray | Quantized)  # else the quantizer is Broken
+        steps = np.unique(np.abs(value_of(scale)))
+        if steps.size > 1:
+            raise fail(
+                "BHC206",
+                f"its quantizer {quantizer.origin} has {steps.size} scales",
+                origin=node.origin,
+                hint="quantize activations before a temporal delta layer with one scale",
+            )
+        result = self.low.hold(x, axis, threshold * Fraction(steps.item()), node.origin)
         self.low.tap(node.outputs[0], result)
         return result
 

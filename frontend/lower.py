@@ -54,6 +54,7 @@ from bhc.ir.ops import (
     Concat,
     Conv,
     Dense,
+    Hold,
     IntArray,
     MaxPool,
     Op,
@@ -712,6 +713,38 @@ class Lowering:
         total_noise = np.zeros(1) if exact and not np.any(before) else noise * 2 + before
         fill = None if a.fill is None or b.fill is None else a.fill + b.fill
         return Tensor(node, a.index, left.scale, offset, lo, hi, total_noise, fill=fill)
+
+    def hold(self, tensor: Tensor, axis: int, change: Fraction, origin: str) -> Tensor:
+        """Along an ONNX axis, each element keeps its value until it differs by more than `change`.
+
+        Raises BHC210 if the hardware's rows are not the positions along that axis.
+        """
+        tensor = self.settled(self.integral(tensor, origin))
+        if not self._rows_along(tensor, axis):
+            tensor = self.bordered(self.image(tensor, origin), origin).tensor
+        h, w, _ = self.type(tensor).image
+        if not self._rows_along(tensor, axis):
+            raise fail(
+                "BHC210",
+                f"time is axis {axis} of its operand {list(tensor.shape)}, along which an image of {h}x{w} positions"
+                " has no rows",
+                origin=origin,
+                hint="let time be the first axis behind the channels",
+            )
+        scale, offset = tensor.composed()
+        (threshold,) = {int(change // abs(s)) for s in scale}
+        if h == 1 or threshold < (2 if self.type(tensor).bipolar else 1):
+            return tensor  # every change is more than that
+        node = self.emit(Hold(threshold), [tensor.source], [*tensor.origin, origin])
+        return Tensor(node, tensor.index, scale, offset, tensor.lo, tensor.hi, self.noise_after(tensor))
+
+    def _rows_along(self, tensor: Tensor, axis: int) -> bool:
+        """Whether the positions along an ONNX axis are the rows of the source, from the first to the last."""
+        h, w, c = self.type(tensor).image
+        rows = np.moveaxis(tensor.index, axis, 0).reshape(tensor.shape[axis], -1)
+        return len(rows) == h and bool(
+            np.all(rows[0] >= 0) and np.all(rows == rows[0] + np.arange(h)[:, None] * (w * c))
+        )
 
     def _aligned(self, a: Tensor, b: Tensor, origin: str) -> tuple[Tensor, Tensor]:
         """Both tensors with the same index into sources of the same shape."""

@@ -20,7 +20,25 @@ Array = NDArray[Any]
 
 # QONNX operators live in the first; the others are what older exporters wrote, some without any domain.
 QONNX_DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
+# bhc's own: TemporalDelta (bhc.training.delta).
+OWN_DOMAIN = "bhc.custom_op"
 MAX_OPSET = 22
+QUANTIZERS = frozenset(["Quant", "IntQuant", "BipolarQuant"])
+# A value of a quantizer is still one behind these.
+_CHOOSING = frozenset(
+    [
+        "Dropout",
+        "Flatten",
+        "Identity",
+        "MaxPool",
+        "Reshape",
+        "Slice",
+        "Squeeze",
+        "TemporalDelta",
+        "Transpose",
+        "Unsqueeze",
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +87,14 @@ class OnnxGraph:
             for name in node.inputs:
                 found.setdefault(name, []).append(node)
         return found
+
+    def quantizer_of(self, node: OnnxNode) -> OnnxNode | None:
+        """The quantizer that made the values of a node's first operand; None if they were computed with since."""
+        producers = {name: made for made in self.nodes for name in made.outputs}
+        producer = producers.get(node.inputs[0])
+        while producer is not None and producer.op in _CHOOSING:
+            producer = producers.get(producer.inputs[0])
+        return producer if producer is not None and producer.op in QUANTIZERS else None
 
 
 def _attribute(attribute: onnx.AttributeProto) -> Any:
@@ -194,7 +220,7 @@ def read(path: Path) -> OnnxGraph:
         for n in graph.node
     ]
     for proto in graph.node:
-        if proto.domain not in {"", "ai.onnx", *QONNX_DOMAINS}:
+        if proto.domain not in {"", "ai.onnx", *QONNX_DOMAINS, OWN_DOMAIN}:
             origin = proto.name or f"{proto.op_type}({proto.output[0]})"
             found.append(
                 Diagnostic(

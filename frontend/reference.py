@@ -26,10 +26,10 @@ from bhc.diagnostics import fail
 from bhc.frontend import Model
 from bhc.frontend.constants import bit_width, integer_limits, rounding_mode
 from bhc.frontend.lower import Tap
-from bhc.frontend.onnx_file import QONNX_DOMAINS, Array, OnnxNode, load_proto, read
+from bhc.frontend.onnx_file import QONNX_DOMAINS, Array, OnnxGraph, OnnxNode, load_proto, read
 from bhc.ir.evaluate import evaluate, evaluate_node
 from bhc.ir.graph import Node
-from bhc.ir.ops import Add, IntArray, MaxPool, Threshold
+from bhc.ir.ops import Add, Hold, IntArray, MaxPool, Threshold
 from bhc.ir.types import Type
 
 QONNX_OPS = {"Quant", "IntQuant", "BipolarQuant", "Trunc"}
@@ -52,18 +52,19 @@ def _need(module: str) -> ModuleType:
 class _Lowering:
     """Replaces QONNX nodes by standard ones; every new tensor is named after the node's output."""
 
-    def __init__(self, graph: onnx.GraphProto, constants: Mapping[str, Array], version: int) -> None:
-        self.constants = constants
-        self.version = version
+    def __init__(self, graph: onnx.GraphProto, source: OnnxGraph) -> None:
+        """graph: is rewritten; source: the same as it was read."""
+        self.source = source
+        self.constants = source.initializers
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
         self.graph = graph
         self.count = 0
 
-    def constant(self, value: float) -> str:
+    def constant(self, value: float, dtype: type[np.number[Any]] = np.float32) -> str:
         self.count += 1
         name = f"bhc_constant_{self.count}"
-        self.initializers.append(numpy_helper.from_array(np.array(value, np.float32), name))
+        self.initializers.append(numpy_helper.from_array(np.array(value, dtype), name))
         return name
 
     def op(self, kind: str, *inputs: str, out: str | None = None, **attributes: Any) -> str:
@@ -130,8 +131,47 @@ class _Lowering:
         levels = self.round(self.clip(self.op("Div", levels, step), limits), mode)
         self.op("Mul", self.op("Sub", levels, self.op("Div", zero_point, step)), node.inputs[4], out=out)
 
+    def temporal_delta(self, node: OnnxNode, out: str) -> None:
+        """A Scan over time that holds the receiver's state; the step goes along, so that the node stands alone."""
+        x, axis = node.inputs[0], int(node.attributes["axis"])
+        quantizer = self.source.quantizer_of(node)
+        assert quantizer is not None  # else the importer has refused the model
+        names = ("state", "step", "value", "change", "steps", "whole", "size", "limit", "sent")
+        state, step, value, change, steps, whole, size, limit, sent = (f"{out}_{name}" for name in names)
+        made = [f"{out}_{name}" for name in ("next_state", "same_step", "reconstruction")]
+        body = [
+            helper.make_node("Sub", [value, state], [change]),
+            helper.make_node("Div", [change, step], [steps]),
+            helper.make_node("Round", [steps], [whole]),
+            helper.make_node("Abs", [whole], [size]),
+            helper.make_node("Greater", [size, limit], [sent]),
+            helper.make_node("Where", [sent, value, state], made[:1]),
+            helper.make_node("Identity", [step], made[1:2]),
+            helper.make_node("Identity", made[:1], made[2:]),
+        ]
+        loop = helper.make_graph(
+            body,
+            f"{out}_loop",
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in (state, step, value)],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in made],
+            [numpy_helper.from_array(np.array(node.attributes["threshold"], np.float32), limit)],
+        )
+        begun = self.op("Gather", x, self.constant(0, np.int64), axis=axis)
+        scale = self.op("ReduceMax", quantizer.inputs[1], keepdims=0)
+        ends = [f"{out}_last_state", f"{out}_last_step", out]
+        scan = helper.make_node(
+            "Scan",
+            [begun, scale, x],
+            ends,
+            body=loop,
+            num_scan_inputs=1,
+            scan_input_axes=[axis],
+            scan_output_axes=[axis],
+        )
+        self.nodes.append(scan)
+
     def lower(self, nodes: Mapping[str, OnnxNode]) -> None:
-        """Rewrite the graph; nodes holds the QONNX nodes by output."""
+        """Rewrite the graph; nodes holds those that are not standard by output."""
         for proto in self.graph.node:
             qonnx = nodes.get(proto.output[0])
             if qonnx is None:
@@ -140,6 +180,8 @@ class _Lowering:
                 self.op("Mul", self.sign(qonnx.inputs[0]), qonnx.inputs[1], out=proto.output[0])
             elif qonnx.op == "Trunc":
                 self.trunc(qonnx, proto.output[0])
+            elif qonnx.op == "TemporalDelta":
+                self.temporal_delta(qonnx, proto.output[0])
             else:
                 self.quant(qonnx, proto.output[0])
         nodes_after = [onnx.NodeProto.FromString(n.SerializeToString()) for n in self.nodes]
@@ -152,12 +194,12 @@ def lower(path: Path) -> onnx.ModelProto:
     """A copy of the model in standard ONNX, of opset 13 or later, with a dynamic batch axis where that is possible."""
     model, _ = load_proto(path)
     source = read(path)
-    qonnx_nodes = {node.outputs[0]: node for node in source.nodes if node.op in QONNX_OPS}
+    foreign = {node.outputs[0]: node for node in source.nodes if node.op in {*QONNX_OPS, "TemporalDelta"}}
     opset = max(LOWERED_OPSET, source.opset)
     if source.opset < LOWERED_OPSET:
-        # The converter knows no QONNX operators: sums with the same operands stand for them meanwhile.
+        # The converter knows none of these operators: sums with the same operands stand for them meanwhile.
         for proto in model.graph.node:
-            if proto.output[0] in qonnx_nodes:
+            if proto.output[0] in foreign:
                 proto.op_type, proto.domain = "Sum", ""
                 del proto.attribute[:]
         del model.opset_import[:]
@@ -169,7 +211,7 @@ def lower(path: Path) -> onnx.ModelProto:
     del model.graph.value_info[:]
     del model.graph.quantization_annotation[:]
     _free_batch(model.graph, source.initializers, {v.name for v in source.inputs})
-    _Lowering(model.graph, source.initializers, source.opset).lower(qonnx_nodes)
+    _Lowering(model.graph, source).lower(foreign)
     return model
 
 
@@ -254,6 +296,7 @@ def run_qonnx(path: Path, x: NDArray[Any], tensors: Sequence[str] = ()) -> dict[
     for node in model.graph.node:
         if node.op_type in QONNX_OPS:
             node.domain = QONNX_DOMAINS[0]
+    _Lowering(model.graph, source).lower({n.outputs[0]: n for n in source.nodes if n.op == "TemporalDelta"})
     model.ir_version = min(model.ir_version, 10)
     ready = wrapper(model).transform(infer_shapes())
     names = [*(o.name for o in source.outputs), *tensors]
@@ -353,6 +396,9 @@ def _doubtful(
             # A doubtful element anywhere in the channel can show.
             anywhere = operand.any(axis=tuple(range(1, operand.ndim - 1)), keepdims=True)
             return np.broadcast_to(anywhere, values[node.name].shape)
+        case Hold():
+            # What an element holds goes back to its values in all rows before.
+            return np.logical_or.accumulate(operand, axis=1) if operand.ndim > 2 else operand
         case _:
             return np.zeros(values[node.name].shape, np.bool_)
 

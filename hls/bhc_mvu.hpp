@@ -9,7 +9,7 @@
 // Cycles a window: Positions * Nf * Sf, either way. DotStages is the RTL's; the synthesizer places its own registers.
 //
 // weights: [Nf*Sf][Pe] rows as bhc_dot wants them, in order of use.  bias: [Classes*Nf][Pe] true values, address class*Nf + nf.
-// classes: [Positions] indices; a single word, unused, when Classes = 1.
+// classes: [Positions] indices; a single word, unused, when Classes = 1.  positions: of all windows.
 #pragma once
 
 #include "bhc_dot.hpp"
@@ -21,7 +21,7 @@ template <unsigned XBits, unsigned XKind, unsigned WBits, unsigned WKind, unsign
           unsigned InputStationary, unsigned Positions, unsigned Classes, unsigned AccBits, unsigned Shift, unsigned SignOut,
           unsigned OutBits, unsigned DotStages, class In, class Out, class Weight, class Bias, class Class>
 void mvu(In &in, Out &out, const Weight (&weights)[Nf * Sf][Pe][dot<XBits, XKind, WBits, WKind, Simd>::Row],
-         const Bias (&bias)[Classes * Nf][Pe], const Class (&classes)[Classes > 1 ? Positions : 1], unsigned windows) {
+         const Bias (&bias)[Classes * Nf][Pe], const Class (&classes)[Classes > 1 ? Positions : 1], unsigned positions) {
   using product = dot<XBits, XKind, WBits, WKind, Simd>;
   static_assert(Shift <= 1 && Shift < AccBits && AccBits <= 64, "bhc::mvu: no such accumulator");
   static_assert(OutBits <= AccBits && (SignOut == 0 || OutBits == 1), "bhc::mvu: no such output");
@@ -34,32 +34,32 @@ void mvu(In &in, Out &out, const Weight (&weights)[Nf * Sf][Pe][dot<XBits, XKind
   BHC_PRAGMA(HLS array_partition variable=x.value complete)
   signed_word<AccBits> partial[InputStationary ? Nf : 1][Pe];
   BHC_PRAGMA(HLS array_partition variable=partial complete dim=2)
-  for (unsigned window = 0; window < windows; window++) {
-    for (unsigned position = 0; position < Positions; position++) {
-      for (unsigned outer = 0; outer < Outer; outer++) {
-        for (unsigned inner = 0; inner < Inner; inner++) {
-          BHC_PRAGMA(HLS pipeline II=1)
-          const unsigned sf = InputStationary ? outer : inner, nf = InputStationary ? inner : outer;
-          const unsigned slot = InputStationary ? nf : 0;
-          if (!InputStationary || nf == 0) x = product::prepare(in.read());
-          const unsigned first = (Classes > 1 ? classes[position] * Nf : 0) + nf;
-          sum raw[Pe];
-          integer<OutBits> result[Pe];
-          BHC_PRAGMA(HLS array_partition variable=raw complete)
-          BHC_PRAGMA(HLS array_partition variable=result complete)
-          for (unsigned pe = 0; pe < Pe; pe++) {
-            BHC_PRAGMA(HLS unroll)
-            raw[pe] = static_cast<sum>(product::raw(x, weights[outer * Inner + inner][pe]));
-          }
-          for (unsigned pe = 0; pe < Pe; pe++) {
-            BHC_PRAGMA(HLS unroll)
-            const sum before = static_cast<sum>(sf == 0 ? std::int64_t{bias[first][pe]} : partial[slot][pe].to_int64());
-            const signed_word<AccBits> after = static_cast<std::make_signed_t<sum>>(before + (raw[pe] << Shift));
-            partial[slot][pe] = after;
-            result[pe] = static_cast<integer<OutBits>>(SignOut ? after.to_int64() >= 0 : after.to_int64());
-          }
-          if (sf == Sf - 1) out.write(pack<OutBits>(result));
+  unsigned position = 0;  // in its window
+  for (unsigned done = 0; done < positions; done++) {
+    for (unsigned outer = 0; outer < Outer; outer++) {
+      for (unsigned inner = 0; inner < Inner; inner++) {
+        BHC_PRAGMA(HLS pipeline II=1)
+        const unsigned sf = InputStationary ? outer : inner, nf = InputStationary ? inner : outer;
+        const unsigned slot = InputStationary ? nf : 0;
+        if (!InputStationary || nf == 0) x = product::prepare(in.read());
+        const unsigned first = (Classes > 1 ? classes[position] * Nf : 0) + nf;
+        sum raw[Pe];
+        integer<OutBits> result[Pe];
+        BHC_PRAGMA(HLS array_partition variable=raw complete)
+        BHC_PRAGMA(HLS array_partition variable=result complete)
+        for (unsigned pe = 0; pe < Pe; pe++) {
+          BHC_PRAGMA(HLS unroll)
+          raw[pe] = static_cast<sum>(product::raw(x, weights[outer * Inner + inner][pe]));
         }
+        for (unsigned pe = 0; pe < Pe; pe++) {
+          BHC_PRAGMA(HLS unroll)
+          const sum before = static_cast<sum>(sf == 0 ? std::int64_t{bias[first][pe]} : partial[slot][pe].to_int64());
+          const signed_word<AccBits> after = static_cast<std::make_signed_t<sum>>(before + (raw[pe] << Shift));
+          partial[slot][pe] = after;
+          result[pe] = static_cast<integer<OutBits>>(SignOut ? after.to_int64() >= 0 : after.to_int64());
+        }
+        if (sf == Sf - 1) out.write(pack<OutBits>(result));
+        if (Classes > 1 && outer == Outer - 1 && inner == Inner - 1) position = position == Positions - 1 ? 0 : position + 1;
       }
     }
   }

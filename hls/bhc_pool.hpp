@@ -2,6 +2,7 @@
 //
 // Op 0: maximum (bipolar: OR), widened to OutBits by value. Op 1: sum, OutBits wide; the sum of bipolar elements is signed.
 // In: h, w, chunk: H*W*Chunks beats a window, one a cycle; out: oh, ow, chunk: (H/KH)*(W/KW)*Chunks beats.
+// rows: that are taken, H a window; those after the last whole kernel make nothing.
 // Partial results: a word for each (ow, chunk), or chunk if KH = 1.
 #pragma once
 
@@ -53,7 +54,7 @@ struct pooled {
 
 template <unsigned Bits, unsigned Kind, unsigned Lanes, unsigned Chunks, unsigned H, unsigned W, unsigned KH, unsigned KW,
           unsigned Op, unsigned OutBits, class In, class Out>
-void pool(In &in, Out &out, unsigned windows) {
+void pool(In &in, Out &out, unsigned rows) {
   constexpr unsigned OH = H / KH, OW = W / KW;
   static_assert(OH >= 1 && OW >= 1, "bhc::pool: the kernel is larger than the image");
   static_assert(Op <= 1, "bhc::pool: no such operation");
@@ -61,26 +62,25 @@ void pool(In &in, Out &out, unsigned windows) {
 
   detail::pooled<Bits, Kind, Lanes, Op, OutBits> partial[KH == 1 ? 1 : OW][Chunks];
   BHC_PRAGMA(HLS aggregate variable=partial)
-  unsigned kh = 0, kw = 0, ow = 0;
-  for (unsigned window = 0; window < windows; window++) {
-    for (unsigned h = 0; h < H; h++) {
-      for (unsigned w = 0; w < W; w++) {
-        for (unsigned chunk = 0; chunk < Chunks; chunk++) {
-          BHC_PRAGMA(HLS pipeline II=1)
-          const bits<Lanes * Bits> beat = in.read();
-          const bool kernel_end = kw == KW - 1, row_end = w == W - 1;
-          if (h < OH * KH && w < OW * KW) {
-            const bits<Lanes * OutBits> result = partial[KH == 1 ? 0 : ow][chunk].take(beat, kh == 0 && kw == 0);
-            if (kh == KH - 1 && kernel_end) out.write(result);
-          }
-          if (chunk == Chunks - 1) {
-            kw = kernel_end || row_end ? 0 : kw + 1;
-            if (row_end) {
-              ow = 0;
-              kh = kh == KH - 1 || h == H - 1 ? 0 : kh + 1;
-            } else if (kernel_end) {
-              ow++;
-            }
+  unsigned h = 0, kh = 0, kw = 0, ow = 0;
+  for (unsigned row = 0; row < rows; row++) {
+    for (unsigned w = 0; w < W; w++) {
+      for (unsigned chunk = 0; chunk < Chunks; chunk++) {
+        BHC_PRAGMA(HLS pipeline II=1)
+        const bits<Lanes * Bits> beat = in.read();
+        const bool kernel_end = kw == KW - 1, row_end = w == W - 1, image_end = h == H - 1;
+        if (h < OH * KH && w < OW * KW) {
+          const bits<Lanes * OutBits> result = partial[KH == 1 ? 0 : ow][chunk].take(beat, kh == 0 && kw == 0);
+          if (kh == KH - 1 && kernel_end) out.write(result);
+        }
+        if (chunk == Chunks - 1) {
+          kw = kernel_end || row_end ? 0 : kw + 1;
+          if (row_end) {
+            ow = 0;
+            kh = kh == KH - 1 || image_end ? 0 : kh + 1;
+            h = image_end ? 0 : h + 1;
+          } else if (kernel_end) {
+            ow++;
           }
         }
       }

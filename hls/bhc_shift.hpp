@@ -11,7 +11,9 @@
 // The padding before the first image is inserted without waiting for input.
 //
 // Endless = 1: there is one image without end; OH = 1 and H = SH (one window for every SH rows), PT = 0. The first window ends
-// with row SpanH-1. `windows` counts the images of SH rows that are taken.
+// with row SpanH-1.
+//
+// count: images that are taken; with Endless, rows, those that no whole window has too.
 #pragma once
 
 #include "bhc_stream.hpp"
@@ -47,7 +49,7 @@ struct walk {
 template <unsigned Bits, unsigned C, unsigned H, unsigned W, unsigned KH, unsigned KW, unsigned SH, unsigned SW, unsigned DH,
           unsigned DW, unsigned PT, unsigned PL, unsigned OH, unsigned OW, unsigned Endless, std::uint64_t PadWord, class In,
           class Out>
-void shift(In &in, Out &out, unsigned windows) {
+void shift(In &in, Out &out, unsigned count) {
   using pixel = bits<C * Bits>;
   static_assert(Endless == 0 || (OH == 1 && H == SH && PT == 0), "bhc::shift: no such endless image");
   constexpr detail::walk Across(W, KW, SW, DW, PL, OW);
@@ -81,7 +83,7 @@ void shift(In &in, Out &out, unsigned windows) {
   bool primed = StartH == 0 && Across.start == 0;
   // An endless image: rows that end a window too early, the row of that pixel that never was included.
   unsigned early = Endless ? (KH - 1) * DH / SH + (Across.start > 0 && Down.first == StartH ? 1 : 0) : 0;
-  for (unsigned window = primed ? 0 : ~0u; window != windows;) {
+  for (unsigned done = primed ? 0 : ~0u; done != count;) {
     BHC_PRAGMA(HLS pipeline II=1)
     // Unsigned wrap-around makes "before" and "after" one comparison.
     const bool real = row - Down.lead < H && column - Across.lead < W;
@@ -122,10 +124,10 @@ void shift(In &in, Out &out, unsigned windows) {
     if (column == Cols - 1) {
       column = 0;
       if (early != 0 && row == Down.first) early--;
+      if (Endless || row == Rows - 1) done++;
       if (row == Rows - 1) {
         row = 0;
         primed = true;
-        window++;
       } else {
         row++;
       }

@@ -6,6 +6,8 @@
 //   BHC_WAIT()             ends the region
 //   BHC_IDLE(...)          nothing can move now; the arguments say what may end that: host::reading(stream, wanted),
 //                          host::writing(stream, wanted)
+//   drain(in, beats)       takes beats that nobody needs
+//   beyond(count, first)   how many come after the first so many: count - first, or none
 //
 // In the synthesizer these are hls::stream, the call, nothing and nothing (an idle loop polls). With BHC_HOST defined they are
 // bounded FIFOs between cooperative processes (bhc_host.hpp), so that a design that would deadlock does so here; Depth 0 is
@@ -58,5 +60,15 @@ namespace bhc {
 
 template <unsigned Width, unsigned Depth>
 using stream = channel<bits<Width>, Depth>;
+
+template <class In>
+void drain(In &in, unsigned beats) {
+  for (unsigned i = 0; i < beats; i++) {
+    BHC_PRAGMA(HLS pipeline II=1)
+    in.read();
+  }
+}
+
+constexpr unsigned beyond(unsigned count, unsigned first) { return count > first ? count - first : 0; }
 
 }  // namespace bhc

@@ -1,6 +1,6 @@
-// Testbench of bhc_top, for C simulation and C/RTL cosimulation: runs the windows of vectors.hpp, the first alone and then the
-// others together, and compares every transfer with what it has to be. Prints PASS, or FAIL and the first difference; the exit
-// status is 0 only for PASS.
+// Testbench of bhc_top, for C simulation and C/RTL cosimulation: calls it as vectors.hpp says, on one window and then on others,
+// or on one recording and then on another, and compares every transfer with what it has to be. Prints PASS, or FAIL and the
+// first difference; the exit status is 0 only for PASS.
 #include <cstdint>
 #include <cstdio>
 #include <exception>
@@ -41,28 +41,28 @@ void print(const char *what, const std::uint8_t (&bytes)[Bytes], bool last) {
   std::printf(last ? " with last" : " without last");
 }
 
-// Whether the windows from `first` on give what they have to.
-bool run(unsigned first, unsigned windows) {
+// Whether a call with so many windows or hops, from `first` on, gives the results from `result` on.
+bool run(unsigned first, unsigned count, unsigned result, unsigned results) {
   bhc::axis_stream<input_width> s_axis("s_axis");
   bhc::axis_stream<output_width> m_axis("m_axis");
-  for (unsigned i = 0; i < windows * vectors::input_beats; i++) {
+  for (unsigned i = 0; i < count * vectors::input_beats; i++) {
     const bool last = (i + 1) % vectors::input_beats == 0;
     s_axis.write(bhc::axis_transfer<input_width>(load(vectors::input[first * vectors::input_beats + i]), last));
   }
-  bhc_top(s_axis, m_axis, windows);
-  for (unsigned i = 0; i < windows * vectors::output_beats; i++) {
-    const unsigned window = first + i / vectors::output_beats, beat = i % vectors::output_beats;
+  bhc_top(s_axis, m_axis, count);
+  for (unsigned i = 0; i < results * vectors::output_beats; i++) {
+    const unsigned number = result + i / vectors::output_beats, beat = i % vectors::output_beats;
     if (m_axis.empty()) {
-      std::printf("FAIL: window %u ends before transfer %u\n", window, beat);
+      std::printf("FAIL: result %u ends before transfer %u\n", number, beat);
       return false;
     }
     const bhc::axis<output_width> transfer = m_axis.read();
-    const auto &expected = vectors::output[first * vectors::output_beats + i];
+    const auto &expected = vectors::output[result * vectors::output_beats + i];
     const bool last = beat + 1 == vectors::output_beats;
     std::uint8_t got[vectors::output_bytes];
     store(bhc::axis_data<output_width>(transfer), got);
     if (!equal(got, expected) || (transfer.last != 0) != last) {
-      std::printf("FAIL: window %u, transfer %u:", window, beat);
+      std::printf("FAIL: result %u, transfer %u:", number, beat);
       print("expected", expected, last);
       print("got", got, transfer.last != 0);
       std::printf("\n");
@@ -79,12 +79,17 @@ bool run(unsigned first, unsigned windows) {
 }  // namespace
 
 int main() {
+  unsigned begun = 0, given = 0;
   try {
-    if (!run(0, 1) || !run(1, vectors::windows - 1)) return 1;
+    for (unsigned call = 0; call < sizeof vectors::calls / sizeof *vectors::calls; call++) {
+      if (!run(begun, vectors::calls[call], given, vectors::results[call])) return 1;
+      begun += vectors::calls[call];
+      given += vectors::results[call];
+    }
   } catch (const std::exception &error) {
     std::printf("FAIL: %s\n", error.what());
     return 1;
   }
-  std::printf("PASS: %u windows\n", vectors::windows);
+  std::printf("PASS: %u results\n", given);
   return 0;
 }

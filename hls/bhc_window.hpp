@@ -12,7 +12,9 @@
 // Rows >= (KH-1)*DH+1. No window may begin below the image: (OH-1)*SH - PT <= H.
 //
 // Endless = 1: there is one image without end, whose windows go on from the rows of one hop to those of the next. OH = 1 and
-// H = SH (one window for every SH rows), PT = 0. `windows` counts the images of SH rows that are taken.
+// H = SH (one window for every SH rows), PT = 0.
+//
+// count: images that are taken; with Endless, rows, those that no whole window has too.
 //
 // Neither side ever waits for the other: a beat is taken when there is one and room for it, and given when there is one and the
 // stream takes it, at most one of each a cycle.
@@ -27,7 +29,7 @@ template <unsigned Bits, unsigned Lanes, unsigned Chunks, unsigned Groups, unsig
           unsigned SH, unsigned SW, unsigned DH, unsigned DW, unsigned PT, unsigned PL, unsigned OH, unsigned OW,
           unsigned Replays, unsigned ChunkMajor, unsigned Rows, unsigned Endless, std::uint64_t PadWord, unsigned Style, class In,
           class Out>
-void window(In &in, Out &out, unsigned windows) {
+void window(In &in, Out &out, unsigned count) {
   constexpr int Span = (KH - 1) * DH + 1;
   constexpr int Pixel = Groups * Chunks;  // words of a pixel
   constexpr int Row = W * Pixel;          // words of a row
@@ -60,11 +62,10 @@ void window(In &in, Out &out, unsigned windows) {
   int row = top, column = left;         // being read
   unsigned word = 0;                    // of the row that is being written
   int held = 0;                         // complete rows from the first row of the image being read on
-  std::uint64_t rows = std::uint64_t{windows} * H;  // still to be written
-  std::uint64_t images = windows;                   // still to be read
-  if (Endless) images = rows < Span ? 0 : (rows - Span) / SH + 1;
+  std::uint64_t rows = Endless ? count : std::uint64_t{count} * H;  // still to be written
+  unsigned images = Endless ? 1 : count;                            // still to be read
 
-  while (images != 0 || rows != 0) {
+  while (rows != 0 || (Endless ? held >= Span : images != 0)) {
     BHC_PRAGMA(HLS pipeline II=1)
     const bool ready = images != 0 && held >= (Endless || top + Span < int(H) ? top + Span : int(H));
     const bool room = rows != 0 && held - (top > 0 ? top : 0) < int(Rows);
@@ -129,7 +130,7 @@ void window(In &in, Out &out, unsigned windows) {
                     step = modulo(int(H) * Row - BackOh);
                     oh = 0;
                     top = -int(PT);
-                    images--;
+                    if (!Endless) images--;
                     change -= H;
                   }
                 }

@@ -245,6 +245,14 @@ def estimate(kernel: str, p: Mapping[str, int], roms: Sequence[Rom] = ()) -> Res
             sums = _ram(p["D"] * p["Chunks"], p["Lanes"] * p["OutBits"], Style.LUT)
             work = Resources(lut=2 * p["Lanes"] * p["OutBits"] + 40, ff=p["Lanes"] * p["OutBits"] + 30)
             return store + sums + work
+        case "bhc_hold":
+            bits = p["Lanes"] * p["Bits"]
+            control = Resources(lut=10, ff=2 + bits + _bits(p["Rows"]) + 2 * _bits(p["Chunks"]))
+            if p["Chunks"] == 1:
+                return control + Resources(lut=round(1.75 * bits))
+            wide = p["Chunks"] > 64 and p["Chunks"] * bits > 8192
+            store = _ram(p["Chunks"], bits, Style.BLOCK if wide else Style.LUT)
+            return store + control + Resources(lut=round(2.25 * bits))
         case "bhc_add":
             return Resources(lut=p["Lanes"] * p["OutBits"] + 4, ff=p["Lanes"] * p["OutBits"] + 1)
         case "bhc_concat":

@@ -15,11 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bhc.ir.arithmetic import memory
 from bhc.ir.layers import Layer, Params, Shape
 from bhc.ir.ops import Conv, Dense, IntArray, Threshold
 from bhc.ir.pipeline import Memory, Style
+from bhc.ir.timing import Skips
 from bhc.ir.types import Kind, Range
 
 #: Cycles from the issue of a turn's last word to its output beat; one more where `product_register` says so.
@@ -70,6 +72,15 @@ def why_not(item: Layer) -> str | None:
     return None
 
 
+def columns(item: Layer) -> int:
+    """Columns after which bhc_delta must forget: those of a window, unless it reads an endless sequence.
+
+    A dense layer reads one column, and compares it with that of the window before.
+    """
+    op = item.node.op
+    return item.x.image[0] if isinstance(op, Conv) and not op.endless else 0
+
+
 def geometry(item: Layer, columns: int = 0) -> Geometry:
     """Of a layer that reads a sequence, or with `columns` windows of so many rows; a dense layer reads one column."""
     match item.node.op:
@@ -81,7 +92,7 @@ def geometry(item: Layer, columns: int = 0) -> Geometry:
             raise TypeError(f"{item.node.name} is not a compute layer")
 
 
-def _zero(item: Layer) -> int:
+def zero(item: Layer) -> int:
     """The value that is zero on the wire."""
     return -1 if item.x.bipolar else 0
 
@@ -96,7 +107,7 @@ def base(item: Layer) -> IntArray:
 
     floor((zero * sum of the weights - threshold) / unit), zero = -1 if x is bipolar, else 0
     """
-    start: IntArray = _zero(item) * item.weights.reshape(item.weights.shape[0], -1).sum(axis=1)
+    start: IntArray = zero(item) * item.weights.reshape(item.weights.shape[0], -1).sum(axis=1)
     if item.accumulator.sign_out:
         assert isinstance(item.result.op, Threshold)
         reach = item.node.type.range
@@ -107,7 +118,7 @@ def base(item: Layer) -> IntArray:
 def acc_bits(item: Layer) -> int:
     """Width of the accumulators: enough for the result of every whole window. Sums on the way there may wrap around."""
     flat = item.weights.reshape(item.weights.shape[0], -1)
-    steps = np.array([item.x.range.lo, item.x.range.hi]) - _zero(item)
+    steps = np.array([item.x.range.lo, item.x.range.hi]) - zero(item)
     low, high = (flat * step // _unit(item) for step in steps)
     start = base(item)
     span = Range(
@@ -267,6 +278,15 @@ def timeline(shape: Geometry, events: IntArray, *, nf: int, width: int, latency:
     return Timeline(taken, issued, given, words)
 
 
+def skips(mask: NDArray[np.bool_], shape: Geometry, *, lanes: int, width: int, columns: int) -> Skips:
+    """What the timing model needs to know of a bhc_delta whose columns, `columns` of each window or hop, change so."""
+    loaded = load(mask, shape)
+    turns = np.maximum(1, -(-loaded.events // width))
+    keep = store(shape, width).keep * shape.dilation
+    intake = np.maximum(1, beats(mask, lanes))
+    return Skips(columns, shape.columns, intake.tolist(), turns.tolist(), shape.early, shape.stride, shape.reach, keep)
+
+
 def cycles(shape: Geometry, events: IntArray, *, nf: int, width: int) -> float:
     """Cycles a window in the long run, of a recording with these events (see `timeline`) and at least two windows."""
     given = timeline(shape, events, nf=nf, width=width).given[nf - 1 :: nf]
@@ -281,14 +301,180 @@ def _ends(counts: IntArray, shape: Geometry) -> Sequence[int]:
     return found.tolist()
 
 
-def changes(x: IntArray, shape: Geometry, lanes: int, zero: int = 0) -> IntArray:
-    """(columns, beats): how many elements of x (columns, channels) differ from those `stride` columns before, or from
-    `zero` where there are none.
+def changed(x: IntArray, shape: Geometry, zero: int = 0) -> NDArray[np.bool_]:
+    """(columns, channels): whether an element of x differs from that `stride` columns before, or from `zero` where
+    there is none.
     """
     before: IntArray = np.full_like(x, zero)
     length = shape.columns or max(len(x), 1)
     for start in range(0, len(x), length):
         end = min(start + length, len(x))
         before[start + shape.stride : end] = x[start : end - shape.stride]
-    counts: IntArray = (x != before).reshape(len(x), -1, lanes).sum(axis=2)
+    return np.asarray(x != before)
+
+
+def changes(x: IntArray, shape: Geometry, lanes: int, zero: int = 0) -> IntArray:
+    """(columns, beats): how many elements of each beat change (see `changed`)."""
+    return beats(changed(x, shape, zero), lanes)
+
+
+def beats(mask: NDArray[np.bool_], lanes: int) -> IntArray:
+    """(columns, beats): the true elements of each beat of a column, for (columns, channels)."""
+    counts: IntArray = mask.reshape(len(mask), -1, lanes).sum(axis=2, dtype=np.int64)
     return counts
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Load:
+    """What the changes of a sequence are to a bhc_delta: window by window, early ones included, of every history.
+
+    events: of all columns that a window reads, (histories, windows). mask: elements that change, (histories, columns,
+    channels). lasts: the last column that a window reads, (windows,).
+    """
+
+    shape: Geometry
+    events: IntArray
+    mask: NDArray[np.bool_]
+    lasts: IntArray
+
+    def intake(self, lanes: int) -> IntArray:
+        """(histories, windows): cycles in which the columns that a window adds are compared and their events kept."""
+        histories, columns = self.mask.shape[:2]
+        counts = beats(self.mask.reshape(histories * columns, -1), lanes)
+        cycles = np.maximum(1, counts).sum(axis=1).reshape(histories, columns)
+        until = np.concatenate([np.zeros((histories, 1), np.int64), np.cumsum(cycles, axis=1)], axis=1)
+        taken: IntArray = np.diff(until[:, np.concatenate([[0], self.lasts + 1])], axis=1)
+        return taken
+
+    def cycles(self, *, nf: int, width: int, lanes: int) -> float:
+        """Cycles a window that is given out (about: `timeline` is exact)."""
+        words = nf * np.maximum(1, -(-self.events // width))
+        busy = np.maximum(words, self.intake(lanes)).sum()
+        restarts = 2 * len(self.events) if self.shape.columns else 0
+        given = self.events.size - self.shape.early * len(self.events)
+        return float((busy + restarts) / given)
+
+
+def load(mask: NDArray[np.bool_], shape: Geometry) -> Load:
+    """Of a sequence with these changes (see `changed`); of at least one window."""
+    length = shape.columns or len(mask)
+    by_history = mask[: len(mask) // length * length].reshape(-1, length, mask.shape[1])
+    counts = by_history.sum(axis=2, dtype=np.int64)
+    windows = (length - 1 - shape.reach) // shape.stride + 1
+    lasts = np.arange(-shape.early, windows) * shape.stride + shape.reach
+    before = np.zeros((len(counts), shape.reach), np.int64)
+    padded = np.concatenate([before, counts], axis=1)
+    taps = shape.reach + lasts[:, None] - np.arange(shape.taps) * shape.dilation
+    return Load(shape, padded[:, taps].sum(axis=2), by_history, lasts)
+
+
+def accumulate(item: Layer, x: IntArray) -> IntArray:
+    """(outputs, M): what bhc_delta makes of columns x, (columns, channels): see `Accumulators`."""
+    return Accumulators(item).push(x)
+
+
+@dataclass(slots=True)
+class _State:
+    """Of several histories at once (first axis), which are equally long.
+
+    before: the last S columns. moves: changes that windows to come read, (histories, columns, channels). sums: the
+    accumulators, (histories, M). early: windows to come that are not given out. skipped: columns to come that no window
+    reads.
+    """
+
+    before: IntArray
+    moves: IntArray
+    sums: IntArray
+    early: int
+    skipped: int = 0
+
+
+class Accumulators:
+    """A layer's results from changes alone, as bhc_delta computes them, for columns that arrive piece by piece.
+
+    Accumulators start from `base` and wrap around; what is given out is the sign or the value of the layer's result.
+    A convolution that is not endless drops its history at the end of each window. Integers are multiplied as floats,
+    which are wide enough to be exact.
+    """
+
+    def __init__(self, item: Layer) -> None:
+        assert why_not(item) is None
+        self.item = item
+        self.shape = geometry(item, columns(item))
+        m = item.weights.shape[0]
+        self._base, self._half = base(item), 1 << (acc_bits(item) - 1)
+        weights = item.weights.reshape(m, self.shape.taps, self.shape.channels).transpose(1, 2, 0)
+        start = zero(item)
+        step = max(item.x.range.hi, start) - min(item.x.range.lo, start)
+        largest = step * int(np.abs(weights).sum(axis=(0, 1)).max())
+        assert largest < 1 << 53, item.node.name
+        self._weights = weights.astype(np.float32 if largest < 1 << 24 else np.float64)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all columns."""
+        self._state, self._seen = self._begin(1), 0
+
+    def push(self, x: IntArray) -> IntArray:
+        """(outputs, M): what more columns, (columns, channels) in true values, add to the results."""
+        length = self.shape.columns
+        if not length:
+            endless: IntArray = self._advance(self._state, x[None])[0]
+            return endless
+        first = x[: (length - self._seen) % length]
+        whole = (len(x) - len(first)) // length
+        made = [self._advance(self._state, first[None])[0]]
+        self._seen += len(first)
+        if self._seen == length:
+            self.reset()
+        middle = x[len(first) : len(first) + whole * length].reshape(whole, length, self.shape.channels)
+        made.append(self._advance(self._begin(whole), middle).reshape(-1, len(self._base)))
+        last = x[len(first) + whole * length :]
+        made.append(self._advance(self._state, last[None])[0])
+        self._seen += len(last)
+        return np.concatenate(made)
+
+    def _begin(self, histories: int) -> _State:
+        shape = self.shape
+        return _State(
+            np.full((histories, shape.stride, shape.channels), zero(self.item), np.int64),
+            np.zeros((histories, shape.early * shape.stride, shape.channels), np.int64),
+            np.tile(self._base, (histories, 1)),
+            shape.early,
+        )
+
+    def _advance(self, state: _State, x: IntArray) -> IntArray:
+        """(histories, outputs, M): results that columns (histories, columns, channels) complete."""
+        shape = self.shape
+        joined = np.concatenate([state.before, x], axis=1)
+        state.before = joined[:, x.shape[1] :]
+        moves = (joined[:, shape.stride :] - joined[:, : -shape.stride]) // _unit(self.item)
+        held = np.concatenate([state.moves, moves[:, state.skipped :]], axis=1)
+        state.skipped -= min(state.skipped, x.shape[1])
+        count = max(0, (held.shape[1] - 1 - shape.reach) // shape.stride + 1)
+        given = count * shape.stride
+        state.moves = held[:, given:]
+        state.skipped += max(0, given - held.shape[1])
+        added = np.zeros((len(x), count, len(self._base)), self._weights.dtype)
+        for tap, weights in enumerate(self._weights):
+            begin = tap * shape.dilation
+            read = held[:, begin : begin + (count - 1) * shape.stride + 1 : shape.stride] if count else held[:, :0]
+            added += read.astype(self._weights.dtype) @ weights
+        sums = state.sums[:, None] + np.cumsum(added.astype(np.int64), axis=1)
+        sums = (sums + self._half) % (2 * self._half) - self._half
+        if count:
+            state.sums = sums[:, -1]
+        dropped = min(state.early, count)
+        state.early -= dropped
+        return self._given(sums[:, dropped:])
+
+    def _given(self, sums: IntArray) -> IntArray:
+        """What leaves the layer: the sign, or the lowest bits."""
+        result = self.item.result.type
+        if not self.item.accumulator.sign_out:
+            low = -(1 << (result.bits - 1)) if result.kind == Kind.SIGNED else 0
+            value: IntArray = (sums - low) % (1 << result.bits) + low
+            return value
+        levels = np.array([-1, 1] if result.bipolar else [0, 1])
+        signs: IntArray = levels[(sums >= 0).astype(np.int64)]
+        return signs

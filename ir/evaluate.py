@@ -16,6 +16,7 @@ from bhc.ir.ops import (
     Conv,
     Dense,
     Frame,
+    Hold,
     IntArray,
     MaxPool,
     Op,
@@ -112,6 +113,15 @@ def _threshold(op: Threshold, x: IntArray) -> IntArray:
     return 2 * level - 1 if op.bipolar else op.base + level
 
 
+def _hold(op: Hold, x: IntArray) -> IntArray:
+    """Row by row over an (N, H, W, C) batch."""
+    held = x.copy()
+    for row in range(1, x.shape[1]):
+        before = held[:, row - 1]
+        held[:, row] = np.where(np.abs(x[:, row] - before) > op.threshold, x[:, row], before)
+    return held
+
+
 def apply(op: Op, operands: tuple[IntArray, ...], types: tuple[Type, ...]) -> IntArray:
     """The result of one op on batches (N, *shape) of its operands, whose types are given."""
     if isinstance(op, Frame) or (isinstance(op, Conv | MaxPool | SumPool) and op.endless):
@@ -141,6 +151,8 @@ def apply(op: Op, operands: tuple[IntArray, ...], types: tuple[Type, ...]) -> In
         case Argmax():
             index: IntArray = x.reshape(batch, -1).argmax(axis=1)
             return index
+        case Hold():
+            return _hold(op, x)
     assert_never(op)
 
 

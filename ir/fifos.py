@@ -12,11 +12,16 @@ from bhc.ir.timing import Channel, Timing
 
 #: Windows that the timing model runs: enough to fill every ring buffer and settle.
 MODEL_WINDOWS = 3
+#: Depth of a FIFO behind a kernel whose pace the data set: as much as LUT memory of the smallest kind holds, which is
+#: no larger than two registers.
+UNEVEN_DEPTH = 32
 #: Kernels that pass beats on as they come.
 _PASSING = ("bhc_fifo", "bhc_threshold", "bhc_width")
 
 
-def model(layout: Layout, depths: Mapping[str, int | None], output: str) -> tuple[Timing, dict[str, Channel]]:
+def model(
+    layout: Layout, depths: Mapping[str, int | None], output: str, windows: int
+) -> tuple[Timing, dict[str, Channel]]:
     """Run the timing model with these FIFO depths; the channels hold the cycles of every beat."""
     channels: dict[str, Channel] = {}
     output_of = {out: stream for stream, out in layout.links.items()}
@@ -36,29 +41,31 @@ def model(layout: Layout, depths: Mapping[str, int | None], output: str) -> tupl
     end = channel(output)
     beats = layout.streams[output].beats
     factories.append(timing.sink(end, beats))
-    return timing.run(factories, list(channels.values()), end, beats, MODEL_WINDOWS, layout.filling), channels
+    return timing.run(factories, list(channels.values()), end, beats, windows, layout.filling), channels
 
 
-def size(layout: Layout, output: str) -> tuple[dict[str, int], Timing]:
-    """FIFO depths, and the timing with them.
+def size(layout: Layout, output: str, windows: int = MODEL_WINDOWS) -> tuple[dict[str, int], Timing]:
+    """FIFO depths, and the timing with them. windows: that the model runs.
 
     Where paths meet, a FIFO holds what its path delivers before the others do: read off the model with these
     channels unbounded, which cannot deadlock; a network that ran unbounded runs with the capacities it used.
     Behind a kernel that delivers results in bursts, a FIFO takes one burst, if the next kernel's work on it would
     else hold up the kernels before for longer than the slowest kernel's period.
     Before a kernel that needs the beginning of an image at once, a FIFO holds that beginning.
+    Behind a kernel whose pace the data set, a FIFO evens it out.
     Elsewhere two registers decouple the handshakes.
     """
-    depths = dict.fromkeys(layout.links, DEFAULT_DEPTH) | _bursts(layout)
-    for name, depth in _heads(layout).items():
-        depths[name] = max(depths[name], depth)
+    depths = dict.fromkeys(layout.links, DEFAULT_DEPTH)
+    for found in (_bursts(layout), _heads(layout), _uneven(layout)):
+        for name, depth in found.items():
+            depths[name] = max(depths[name], depth)
     if layout.joins:
         unbounded = dict.fromkeys(name for join in layout.joins for name in join.links)
-        _, channels = model(layout, {**depths, **unbounded}, output)
+        _, channels = model(layout, {**depths, **unbounded}, output, windows)
         for join in layout.joins:
             for name, held in zip(join.links, join.held, strict=True):
                 depths[name] = max(depths[name], _skew(layout, channels, name, join) + held)
-    timed, _ = model(layout, depths, output)
+    timed, _ = model(layout, depths, output, windows)
     return depths, timed
 
 
@@ -76,7 +83,7 @@ def _burst(stage: Stage) -> int:
     p = stage.params
     if stage.kernel == "bhc_mvu" and p["InputStationary"] and p["Sf"] > 1:
         return p["Nf"]
-    return p["Chunks"] if stage.kernel == "bhc_pool" else 1
+    return p["Chunks"] if stage.kernel in ("bhc_pool", "bhc_slide") else 1
 
 
 def _bursts(layout: Layout) -> dict[str, int]:
@@ -100,6 +107,12 @@ def _bursts(layout: Layout) -> dict[str, int]:
         if slowest[name] + consumer.cycles - made > bound:
             found[name] = max(DEFAULT_DEPTH, -(-_burst(producer) * beats // made))
     return found
+
+
+def _uneven(layout: Layout) -> dict[str, int]:
+    """Depths of the FIFOs behind what skips."""
+    producers = {name: stage.kernel for stage in layout.stages for name in stage.sinks}
+    return {name: UNEVEN_DEPTH for name in layout.links if producers.get(name) == "bhc_delta"}
 
 
 def _heads(layout: Layout) -> dict[str, int]:

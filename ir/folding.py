@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import ceil
 from typing import assert_never
 
 from bhc.diagnostics import fail
-from bhc.ir import area
+from bhc.ir import area, delta
 from bhc.ir.layers import (
     Layer,
     Mode,
@@ -25,6 +26,10 @@ from bhc.ir.layers import (
     weights_size,
 )
 from bhc.ir.pipeline import Folding, Resources, Style
+from bhc.ir.profile import Mask, Profile
+
+#: Changes that bhc_delta can add at once.
+EVENTS = (1, 2, 4, 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,8 @@ def cost(item: Layer, mode: Mode, folding: Folding, style: Style) -> Resources:
         case Mode.SHIFT:
             compute = area.estimate("bhc_mvu", mvu_params(item, mode, folding), roms)
             return compute + area.estimate("bhc_shift", shift_params(item))
+        case Mode.DELTA:
+            raise ValueError("what skips has no memories of these shapes: see `skipping`")
     assert_never(mode)
 
 
@@ -99,17 +106,56 @@ def choices(item: Layer) -> Iterator[Choice]:
             yield Choice(mode, folding, style, lanes, cycles, cost(item, mode, folding, style))
 
 
+def skipping(item: Layer, changed: Mask) -> Iterator[Choice]:
+    """Every way to build a layer that skips what does not change; their cycles are means for these changes."""
+    columns = delta.columns(item)
+    shape = delta.geometry(item, columns)
+    load = delta.load(changed, shape)
+    m = item.weights.shape[0]
+    positions = item.positions[0] * item.positions[1]
+    for events in EVENTS:
+        for pe in divisors(m):
+            if events > shape.taps * (m // pe):
+                continue  # changes are found one a cycle
+            for lanes in divisors(shape.channels):
+                cycles = positions * load.cycles(nf=m // pe, width=events, lanes=lanes)
+                p = delta.params(item, pe=pe, events=events, lanes=lanes, columns=columns)
+                shapes = delta.memory_shapes(p)
+                need = area.estimate("bhc_delta", p, shapes)
+                yield Choice(Mode.DELTA, Folding(pe, events), shapes[0].style, lanes, ceil(cycles), need)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Skipping:
+    """Which layers may, or must, skip what does not change (`--delta`), and the profile that says what that costs."""
+
+    profile: Profile
+    always: bool
+
+    def choices(self, item: Layer) -> Iterator[Choice]:
+        mask = self.profile.changed.get(item.node.name)
+        if mask is not None:
+            yield from skipping(item, mask)
+        if mask is None or not self.always:
+            yield from choices(item)
+
+
 Menu = Mapping[str, tuple[Choice, ...]]
 
 
-def menu(layers: Mapping[str, Layer], bram36: int) -> Menu:
-    """All choices of every layer, fastest first, those left out that another beats in both cycles and price.
+def every(layers: Mapping[str, Layer], skips: Skipping | None) -> Menu:
+    """All choices of every layer."""
+    return {name: tuple(choices(item) if skips is None else skips.choices(item)) for name, item in layers.items()}
+
+
+def menu(choices_of: Menu, bram36: int) -> Menu:
+    """The choices of every layer, fastest first, those left out that another beats in both cycles and price.
 
     bram36: what a RAMB36 costs, in LUTs.
     """
     result: dict[str, tuple[Choice, ...]] = {}
-    for name, item in layers.items():
-        priced = ((choice.cycles, area.price(choice.cost, bram36), choice) for choice in choices(item))
+    for name, known in choices_of.items():
+        priced = ((choice.cycles, area.price(choice.cost, bram36), choice) for choice in known)
         kept: list[tuple[float, Choice]] = []
         for _, price, choice in sorted(priced, key=lambda row: row[:2]):
             if not kept or price < kept[-1][0]:
@@ -140,15 +186,17 @@ def budgets(options: Menu) -> list[int]:
     return sorted({least} | {c.cycles for ordered in options.values() for c in ordered if c.cycles > least})
 
 
-def given(item: Layer, options: tuple[Choice, ...], folding: Folding) -> Choice:
-    """The choice with the folding that the user asked for. Raises a diagnostic naming those that exist."""
-    matching = [c for c in options if c.folding == folding] or [c for c in choices(item) if c.folding == folding]
+def given(name: str, known: tuple[Choice, ...], options: tuple[Choice, ...], folding: Folding) -> Choice:
+    """The choice with the folding that the user asked for: of `options` (see `menu`), or of all that are known.
+    Raises a diagnostic (BHC302) naming those that exist.
+    """
+    matching = [c for c in options if c.folding == folding] or [c for c in known if c.folding == folding]
     if not matching:
-        known = ", ".join(f"{c.folding.pe}x{c.folding.simd}" for c in options[:12])
+        listed = ", ".join(f"{c.folding.pe}x{c.folding.simd}" for c in options[:12])
         raise fail(
             "BHC302",
             f"folding pe={folding.pe} simd={folding.simd} does not divide the layer",
-            origin=f"layer '{item.node.name}'",
-            hint=f"use one that does (pe x simd), for example {known}",
+            origin=f"layer '{name}'",
+            hint=f"use one that does (pe x simd), for example {listed}",
         )
-    return matching[0]
+    return min(matching, key=lambda c: (c.cycles, area.price(c.cost)))

@@ -109,6 +109,7 @@ _DECLARATIONS = (
         sources=("a", "b"),
     ),
     Kernel("bhc_pad", ("Bits", "Lanes", "Chunks", "H", "W", "PT", "PB", "PL", "PR", "Word")),
+    Kernel("bhc_hold", ("Bits", "Kind", "Lanes", "Chunks", "Rows", "Threshold")),
     Kernel("bhc_argmax", ("Bits", "Kind", "Lanes", "Chunks", "OutBits")),
 )
 

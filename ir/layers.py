@@ -36,12 +36,15 @@ class Mode(Enum):
     SHIFT: the whole window in registers.
     STATIONARY: no window; each beat is held while it is added to all outputs (dense layers, 1x1
     convolutions). DEPTHWISE: windows read tap by tap, every lane a channel with a filter of its own.
+    DELTA: accumulators are kept, and what changes is added (bhc.ir.delta); a folding's simd is then the changes at
+    once.
     """
 
     RING = "ring"
     SHIFT = "shift"
     STATIONARY = "stationary"
     DEPTHWISE = "depthwise"
+    DELTA = "delta"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -141,6 +144,16 @@ def foldable(graph: Graph, node: Node, users: Mapping[str, tuple[str, ...]]) -> 
     if isinstance(op, Threshold) and op.levels == 1 and op.base == 0 and not op.descending.any():
         return user
     return None
+
+
+def compute_layers(graph: Graph) -> dict[str, Layer]:
+    """All compute layers of a graph, by node name, with the thresholds that are folded into them."""
+    users = graph.users()
+    return {
+        node.name: layer(graph, node, foldable(graph, node, users))
+        for node in graph.nodes
+        if isinstance(node.op, Conv | Dense)
+    }
 
 
 def _axis_steps(size: int, count: int, kernel: int, stride: int, dilation: int, before: int) -> list[tuple[bool, bool]]:

@@ -13,7 +13,7 @@ from typing import assert_never
 
 import numpy as np
 
-from bhc.ir import area, timing
+from bhc.ir import area, delta, profile, timing
 from bhc.ir.arithmetic import memory
 from bhc.ir.folding import Choice
 from bhc.ir.graph import Graph, Node
@@ -32,8 +32,9 @@ from bhc.ir.layers import (
     shift_steps,
     window_params,
 )
-from bhc.ir.ops import Add, Argmax, Concat, Conv, Dense, Frame, MaxPool, Pad, SumPool, Threshold
+from bhc.ir.ops import Add, Argmax, Concat, Conv, Dense, Frame, Hold, MaxPool, Pad, SumPool, Threshold
 from bhc.ir.pipeline import Folding, Memory, Stage, Stream, Style
+from bhc.ir.profile import Profile
 from bhc.ir.stream import filling
 from bhc.ir.timing import Channel, Factory, Ring
 from bhc.ir.types import Kind, Range, Type
@@ -177,6 +178,8 @@ class Placer:
     graph: Graph
     layers: Mapping[str, Layer]
     choices: Mapping[str, Choice]
+    #: What changes, for the layers that skip it.
+    profile: Profile | None = None
     layout: Layout = field(default_factory=Layout)
     #: For each value, the streams that its readers have yet to take, already buffered.
     waiting: dict[str, list[str]] = field(default_factory=dict)
@@ -236,6 +239,10 @@ class Placer:
         inp = layout.adapt(self.take(node.inputs[0]), choice.lanes, f"{name}_in", node)
         pe = choice.folding.pe
         out = layout.stream(name, item.result.type, pe, positions * m // pe, item.result.name)
+        if choice.mode == Mode.DELTA:
+            self._skipping(item, choice, inp, out)
+            self._publish(out, item.result)
+            return
         unit = partial(
             layout.stage,
             name,
@@ -274,6 +281,42 @@ class Placer:
                     lambda ch: [timing.elementwise((ch(inp),), (ch(out),), positions * nf, latency)]
                 )
         self._publish(out, item.result)
+
+    def _skipping(self, item: Layer, choice: Choice, inp: str, out: str) -> None:
+        """A layer that adds what changes."""
+        assert self.profile is not None
+        name, folding = item.node.name, choice.folding
+        columns = delta.columns(item)
+        p = delta.params(item, pe=folding.pe, events=folding.simd, lanes=choice.lanes, columns=columns)
+        self.layout.stage(
+            name,
+            "bhc_delta",
+            p,
+            (inp,),
+            (out,),
+            node=replace(item.node, name=item.result.name, origin=self._origin(item)),
+            roms=delta.memories(item, p),
+            cycles=choice.cycles,
+            macs=item.macs,
+            folding=folding,
+        )
+        skips = delta.skips(
+            self.profile.changed[name],
+            delta.geometry(item, columns),
+            lanes=choice.lanes,
+            width=folding.simd,
+            columns=profile.per_unit(item),
+        )
+        latency = delta.LATENCY + delta.product_register(p)
+
+        def network(ch: Callable[[str], Channel]) -> list[Factory]:
+            full, over = Channel(f"{name}.columns", None, 0), Channel(f"{name}.over", None, 1)
+            return [
+                timing.delta_writer(ch(inp), full, over, skips),
+                timing.delta_reader(full, over, ch(out), skips, p["Nf"], latency),
+            ]
+
+        self.layout.processes.append(network)
 
     @staticmethod
     def _origin(item: Layer) -> tuple[str, ...]:
@@ -337,6 +380,11 @@ class Placer:
                 layout.processes.append(lambda ch: [timing.elementwise((ch(inp),), (ch(out),), beats, latency)])
             case MaxPool() | SumPool():
                 out = self._pool(node, op, x, inp)
+            case Hold():
+                out = layout.stream(name, node.type, lanes, beats, name)
+                params = hold_params(op, x, lanes)
+                layout.stage(name, "bhc_hold", params, (inp,), (out,), node=node, cycles=beats)
+                layout.processes.append(lambda ch: [timing.elementwise((ch(inp),), (ch(out),), beats, 1)])
             case Add():
                 layout.join(streams, 0)
                 lanes = lcm(lanes, layout.streams[streams[1]].lanes)
@@ -404,11 +452,17 @@ class Placer:
         if isinstance(op, SumPool) and op.endless and op.stride != op.kernel and width == 1:
             return self._slide(node, op, x, inp)
         maximum = isinstance(op, MaxPool)
+        disjoint = op.stride == op.kernel and not op.pads and op.dilation == (1, 1)
+        simple = disjoint or (op.kernel == (height, width) and not op.pads and not op.endless)
+        if not simple:
+            # Reading a window takes a beat a tap: so many lanes that it takes no longer than the pixels take to come.
+            lanes = _lanes_to_keep_up(x, lanes, oh * ow * op.kernel[0] * op.kernel[1])
+            inp = layout.adapt(inp, lanes, f"{name}_in", node)
+            chunks = x.channels // lanes
         out = layout.stream(name, node.type, lanes, node.type.elements // lanes, name)
         common = {"Bits": x.bits, "Kind": int(x.kind), "Lanes": lanes, "Chunks": chunks}
         tail = {"Op": int(not maximum), "OutBits": node.type.bits}
-        disjoint = op.stride == op.kernel and not op.pads and op.dilation == (1, 1)
-        if disjoint or (op.kernel == (height, width) and not op.pads and not op.endless):
+        if simple:
             params = {**common, "H": height, "W": width, "KH": op.kernel[0], "KW": op.kernel[1], **tail}
             layout.stage(name, "bhc_pool", params, (inp,), (out,), node=node, cycles=x.elements // lanes)
             counts = _pool_counts((height, width), op.kernel, (oh, ow), chunks)
@@ -489,6 +543,13 @@ class Placer:
         self.layout.processes.append(lambda ch: [timing.interleave(ch(a), ch(b), ch(out), pixels, counts, 1)])
 
 
+def _lanes_to_keep_up(x: Type, lanes: int, reads: int) -> int:
+    """The fewest lanes, a multiple of those that a value comes with, at which `reads` pixels take no longer than it."""
+    beats = x.elements // lanes
+    able = [d for d in range(lanes, x.channels + 1, lanes) if x.channels % d == 0]
+    return next((d for d in able if reads * (x.channels // d) <= beats), able[-1])
+
+
 def _two_operands(a: Type, b: Type) -> Params:
     return {"ABits": a.bits, "AKind": int(a.kind), "BBits": b.bits, "BKind": int(b.kind)}
 
@@ -496,6 +557,19 @@ def _two_operands(a: Type, b: Type) -> Params:
 def _common_lanes(a: int, b: int, left: Type, right: Type) -> int:
     """The most lanes, up to the wider operand's, that divide both channel counts."""
     return max(d for d in range(1, max(a, b) + 1) if left.channels % d == 0 and right.channels % d == 0)
+
+
+def hold_params(op: Hold, x: Type, lanes: int) -> Params:
+    """Parameters of a bhc_hold. On the wire -1 is 0 and +1 is 1: a bipolar value is unsigned there, in steps of two."""
+    height, width, channels = x.image
+    return {
+        "Bits": x.bits,
+        "Kind": int(Kind.UNSIGNED if x.bipolar else x.kind),
+        "Lanes": lanes,
+        "Chunks": width * channels // lanes,
+        "Rows": height,
+        "Threshold": min(op.threshold // (2 if x.bipolar else 1), (1 << x.bits) - 1),
+    }
 
 
 def frame_params(op: Frame, x: Type, lanes: int) -> Params:

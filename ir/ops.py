@@ -125,6 +125,16 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """Each element keeps its value from row to row until it differs by more than `threshold` (at least 0).
+
+    y[0] = x[0]; y[t] = x[t] if |x[t] - y[t-1]| > threshold else y[t-1]. Every window begins anew.
+    """
+
+    threshold: int
+
+
+@dataclass(frozen=True, slots=True)
 class Add:
     """Sum of two values of the same shape."""
 
@@ -147,7 +157,7 @@ class Argmax:
     """Index, in stream order, of the largest element; the first of equals."""
 
 
-Op = Conv | Dense | Threshold | MaxPool | SumPool | Add | Concat | Pad | Argmax | Frame
+Op = Conv | Dense | Threshold | MaxPool | SumPool | Add | Concat | Pad | Argmax | Frame | Hold
 WindowOp = Conv | MaxPool | SumPool
 
 
@@ -273,6 +283,12 @@ def _infer_frame(op: Frame, x: Type) -> Type:
     return Type(_like(x, op.rows, width, channels), x.range, x.bipolar)
 
 
+def _infer_hold(op: Hold, x: Type) -> Type:
+    if op.threshold < 0:
+        raise TypeRuleError(f"a difference is never below the threshold {op.threshold}")
+    return x
+
+
 def _infer_pad(op: Pad, x: Type) -> Type:
     height, width, channels = x.image
     if op.value not in x.range or (x.bipolar and op.value == 0):
@@ -289,7 +305,7 @@ def arity(op: Op) -> int | None:
             return 2
         case Concat():
             return None
-        case Conv() | Dense() | Threshold() | MaxPool() | SumPool() | Pad() | Argmax() | Frame():
+        case Conv() | Dense() | Threshold() | MaxPool() | SumPool() | Pad() | Argmax() | Frame() | Hold():
             return 1
     assert_never(op)
 
@@ -321,4 +337,6 @@ def infer(op: Op, operands: tuple[Type, ...]) -> Type:
             return Type((1,), Range(0, x.elements - 1))
         case Frame():
             return _infer_frame(op, x)
+        case Hold():
+            return _infer_hold(op, x)
     assert_never(op)

@@ -125,7 +125,8 @@ def padded_sums_of_bipolar(graph: Graph) -> Graph:
         x = types[node.inputs[0]]
         if isinstance(node.op, SumPool) and node.op.pads and x.bipolar:
             ones = np.ones((x.channels, *node.op.kernel, 1), np.int64)
-            ops[node.name] = Conv(ones, node.op.stride, pads=node.op.pads, groups=x.channels)
+            pool = node.op
+            ops[node.name] = Conv(ones, pool.stride, pool.dilation, pool.pads, x.channels, pool.endless)
     return _rebuild(graph, ops) if ops else graph
 
 

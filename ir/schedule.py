@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
-from typing import assert_never
+from typing import Literal, assert_never
 
 from bhc.diagnostics import BhcError, fail
-from bhc.ir import area, fifos, pipeline
-from bhc.ir.folding import Choice, Menu, budgets, cheapest, fastest_period, given, menu
+from bhc.ir import area, fifos, pipeline, profile
+from bhc.ir.folding import Choice, Menu, Skipping, budgets, cheapest, every, fastest_period, given, menu
 from bhc.ir.graph import Graph
-from bhc.ir.layers import Layer, foldable, layer
+from bhc.ir.layers import Layer, Mode, compute_layers
 from bhc.ir.layout import Placer
-from bhc.ir.ops import Conv, Dense
 from bhc.ir.pipeline import Folding, Pipeline, Resources
+from bhc.ir.profile import Profile
 
 #: Part of a device that a design may fill by estimate, so that what is estimated low still fits.
 FIT_MARGIN = 0.9
@@ -49,32 +48,47 @@ class Target:
     foldings: Mapping[str, Folding] = field(default_factory=dict)
 
 
-#: Makes a pipeline of one choice for each layer.
-Place = Callable[[Mapping[str, Choice]], Pipeline]
+#: Whether layers may skip what does not change (auto: where it pays), or must if they can (on).
+Delta = Literal["off", "auto", "on"]
 
 
-def _layers(graph: Graph) -> dict[str, Layer]:
-    users = graph.users()
-    return {
-        node.name: layer(graph, node, foldable(graph, node, users))
-        for node in graph.nodes
-        if isinstance(node.op, Conv | Dense)
-    }
+@dataclass(frozen=True, eq=False, slots=True)
+class _Planner:
+    """Lays a graph out as picked."""
 
+    graph: Graph
+    name: str
+    target: Target
+    layers: Mapping[str, Layer]
+    skips: Skipping | None
 
-def _assemble(
-    graph: Graph, layers: Mapping[str, Layer], picked: Mapping[str, Choice], *, name: str, clock: float
-) -> Pipeline:
-    """Lay the layers out as picked, with everything around them."""
-    placer = Placer(graph, layers, picked)
-    placer.run()
-    layout = placer.layout
-    output = placer.take(graph.outputs[0])
-    depths, timed = fifos.size(layout, output)
-    stages = fifos.with_depths(layout, depths)
-    made = Pipeline(name, layout.streams, stages, layout.source, output, clock, timed.period, timed.latency)
-    pipeline.verify(made)
-    return made
+    def place(self, picked: Mapping[str, Choice], rows: int) -> Pipeline:
+        """The pipeline of one choice for each layer; where layers skip, timed on so many rows of the profile."""
+        used = None
+        if self.skips is not None and any(choice.mode == Mode.DELTA for choice in picked.values()):
+            used = self.skips.profile.part(profile.units(self.graph, rows))
+        placer = Placer(self.graph, self.layers, picked, used)
+        placer.run()
+        layout = placer.layout
+        output = placer.take(self.graph.outputs[0])
+        windows = fifos.MODEL_WINDOWS
+        if used is not None:
+            # The first windows of an endless sequence have no result.
+            windows = max(windows, used.units - (layout.filling or 0))
+        depths, timed = fifos.size(layout, output, windows)
+        stages = fifos.with_depths(layout, depths)
+        made = Pipeline(
+            self.name,
+            layout.streams,
+            stages,
+            layout.source,
+            output,
+            self.target.clock_mhz,
+            timed.period,
+            timed.latency,
+        )
+        pipeline.verify(made)
+        return made
 
 
 def _diagnose_edges(graph: Graph) -> None:
@@ -106,10 +120,17 @@ def _too_big(made: Pipeline, available: Resources) -> BhcError:
     )
 
 
-def schedule(graph: Graph, name: str, target: Target) -> Pipeline:
-    """The pipeline of a graph for a target. Raises diagnostics BHC301 to BHC307."""
+def schedule(
+    graph: Graph, name: str, target: Target, delta: Delta = "off", recorded: Profile | None = None
+) -> Pipeline:
+    """The pipeline of a graph for a target. recorded: what changes, for delta; without, it is guessed.
+
+    auto is the best of three: without skipping, with it where it pays layer by layer, and wherever it is possible.
+
+    Raises diagnostics BHC301 to BHC307.
+    """
     _diagnose_edges(graph)
-    layers = _layers(graph)
+    layers = compute_layers(graph)
     unknown = sorted(set(target.foldings) - set(layers))
     if unknown:
         raise fail(
@@ -118,17 +139,41 @@ def schedule(graph: Graph, name: str, target: Target) -> Pipeline:
             origin=f"layer '{unknown[0]}'",
             hint="name layers as graph.txt does",
         )
-    place = partial(_assemble, graph, layers, name=name, clock=target.clock_mhz)
+    if delta == "off":
+        return _schedule(_Planner(graph, name, target, layers, None))
+    known = recorded or profile.guess(graph, layers)
+    always = _Planner(graph, name, target, layers, Skipping(known, always=True))
+    if delta == "on":
+        return _schedule(always)
+    never = _Planner(graph, name, target, layers, None)
+    sometimes = _Planner(graph, name, target, layers, Skipping(known, always=False))
+    tried: list[Pipeline] = []
+    problem: BhcError | None = None
+    for planner in (never, sometimes, always):
+        try:
+            tried.append(_schedule(planner))
+        except BhcError as error:
+            problem = problem or error
+    if not tried and problem is not None:
+        raise problem
+    if isinstance(target.goal, Rate):
+        return min(tried, key=lambda made: area.price(made.estimate))
+    return min(tried, key=lambda made: (made.cycles_per_window, area.price(made.estimate)))
+
+
+def _schedule(planner: _Planner) -> Pipeline:
+    target = planner.target
+    known = every(planner.layers, planner.skips)
     tried: list[Pipeline] = []
     for price in area.BRAM36_PRICES:
-        options = dict(menu(layers, price))
+        options = dict(menu(known, price))
         for key, folding in target.foldings.items():
-            options[key] = (given(layers[key], options[key], folding),)
+            options[key] = (given(key, known[key], options[key], folding),)
         match target.goal:
             case Rate(cycles):
-                made = _meet(options, cycles, place, target)
+                made = _meet(options, cycles, planner)
             case Fit(share):
-                made = _fit(options, share, place, target)
+                made = _fit(options, share, planner)
             case _:
                 assert_never(target.goal)
         tried.append(made)
@@ -140,7 +185,7 @@ def schedule(graph: Graph, name: str, target: Target) -> Pipeline:
     return min(fitting, key=lambda made: made.cycles_per_window)
 
 
-def _meet(options: Menu, cycles: int, place: Place, target: Target) -> Pipeline:
+def _meet(options: Menu, cycles: int, planner: _Planner) -> Pipeline:
     """The smallest design of at most `cycles` a window.
 
     Layers that hold each other up can make the period of a design longer than that of its slowest layer; then
@@ -148,7 +193,9 @@ def _meet(options: Menu, cycles: int, place: Place, target: Target) -> Pipeline:
     """
     budget, least = cycles, fastest_period(options)
     while (picked := cheapest(options, budget)) is not None:
-        made = place(picked)
+        made = planner.place(picked, profile.TRIAL_ROWS)
+        if made.cycles_per_window <= cycles and planner.skips is not None:
+            made = planner.place(picked, profile.ROWS)
         if made.cycles_per_window <= cycles:
             return made
         least = made.cycles_per_window
@@ -156,19 +203,21 @@ def _meet(options: Menu, cycles: int, place: Place, target: Target) -> Pipeline:
         if slowest <= fastest_period(options):
             break  # nothing is left to make faster
         budget = min(slowest - 1, budget * cycles // made.cycles_per_window)
+    clock = planner.target.clock_mhz * 1e6
     raise fail(
         "BHC306",
-        f"{target.clock_mhz * 1e6 / cycles:.6g} windows a second are out of reach: one takes {least} cycles "
-        f"at least, which is {target.clock_mhz * 1e6 / least:.6g} a second",
+        f"{clock / cycles:.6g} windows a second are out of reach: one takes {least} cycles "
+        f"at least, which is {clock / least:.6g} a second",
         hint="lower --fps or raise --clock",
     )
 
 
-def _fit(options: Menu, share: float, place: Place, target: Target) -> Pipeline:
+def _fit(options: Menu, share: float, planner: _Planner) -> Pipeline:
     """The fastest design within a share of the device, or within what the smallest design takes, if that is
     more.
     """
     steps = budgets(options)
+    available = planner.target.available
 
     def layers_alone(budget: int) -> Resources:
         picked = cheapest(options, budget)
@@ -177,10 +226,10 @@ def _fit(options: Menu, share: float, place: Place, target: Target) -> Pipeline:
 
     part, floor = share * FIT_MARGIN, layers_alone(steps[-1])
     limit = Resources(
-        lut=max(int(target.available.lut * part), floor.lut),
-        ff=max(int(target.available.ff * part), floor.ff),
-        bram36=max(target.available.bram36 * part, floor.bram36),
-        dsp=max(int(target.available.dsp * part), floor.dsp),
+        lut=max(int(available.lut * part), floor.lut),
+        ff=max(int(available.ff * part), floor.ff),
+        bram36=max(available.bram36 * part, floor.bram36),
+        dsp=max(int(available.dsp * part), floor.dsp),
     )
     low = 0
     around = Resources()  # what FIFOs, adapters and pools take beside the layers
@@ -194,9 +243,9 @@ def _fit(options: Menu, share: float, place: Place, target: Target) -> Pipeline:
                 low = middle + 1
         picked = cheapest(options, steps[low])
         assert picked is not None
-        made = place(picked)
+        made = planner.place(picked, profile.TRIAL_ROWS)
         if made.estimate.fits(limit) or low == len(steps) - 1:
-            return made
+            return planner.place(picked, profile.ROWS) if planner.skips is not None else made
         layers = layers_alone(steps[low])
         around = Resources(
             lut=max(made.estimate.lut - layers.lut, 0),

@@ -23,7 +23,22 @@ import numpy as np
 from bhc.diagnostics import fail
 from bhc.ir.evaluate import Values, apply, check
 from bhc.ir.graph import Builder, Graph, Input, Node
-from bhc.ir.ops import Add, Argmax, Concat, Conv, Dense, Frame, IntArray, MaxPool, Op, Pad, SumPool, Threshold, WindowOp
+from bhc.ir.ops import (
+    Add,
+    Argmax,
+    Concat,
+    Conv,
+    Dense,
+    Frame,
+    Hold,
+    IntArray,
+    MaxPool,
+    Op,
+    Pad,
+    SumPool,
+    Threshold,
+    WindowOp,
+)
 from bhc.ir.types import Type
 
 
@@ -69,6 +84,8 @@ def _why_not(op: Op) -> str | None:
             return None
         case Dense() | Argmax():
             return "reads a whole window"
+        case Hold():
+            return "holds values from the first row of each window on"
         case Frame():
             raise AssertionError("the graph is streamed already")
 
@@ -76,8 +93,8 @@ def _why_not(op: Op) -> str | None:
 class _Rewriter:
     """Rewrites node by node; `sequences` are the values that go on from window to window."""
 
-    def __init__(self, graph: Graph, hop: int) -> None:
-        self.graph, self.hop, self.types = graph, hop, graph.types()
+    def __init__(self, graph: Graph, hop: int, *, skips: bool) -> None:
+        self.graph, self.hop, self.types, self.skips = graph, hop, graph.types(), skips
         self.builder = Builder()
         self.sequences: dict[str, _Sequence] = {}
         self.framed: dict[str, str] = {}
@@ -97,6 +114,8 @@ class _Rewriter:
         if why is None and any(s is None or s != operands[0] for s in operands):
             why = "adds values of windows" if isinstance(node.op, Add) else "joins values of windows"
         first = operands[0]
+        if why is None and first is not None and not self.skips and self._gaps(node, first):
+            why = "would compute rows that no window reads"
         if why is None and first is not None:
             self._endless(node, first)
             return
@@ -104,6 +123,11 @@ class _Rewriter:
         if why and len(node.type.shape) > 1 and any(operands):
             self.reasons[node.name] = why
         self.builder.add(node.op, names, name=node.name, origin=node.origin)
+
+    def _gaps(self, node: Node, x: _Sequence) -> bool:
+        """Whether a convolution has fewer rows a window than an endless one makes in a hop."""
+        rows = node.type.image[0]
+        return isinstance(node.op, Conv) and 1 < rows < self.hop // gcd(self.hop, x.step * node.op.stride[0])
 
     def _endless(self, node: Node, x: _Sequence) -> None:
         op = node.op
@@ -146,9 +170,11 @@ def _with_rows(value_type: Type, rows: int) -> Type:
     return replace(value_type, shape=(rows, *shape[1:]) if len(shape) > 1 else shape)
 
 
-def rewrite(graph: Graph, hop: int) -> Streamed:
+def rewrite(graph: Graph, hop: int, *, skips: bool = False) -> Streamed:
     """Needs: one input, of at least two axes, and no endless ops. Guarantees: for every recording, the outputs for the
     hops are those of the graph for the windows (`evaluate` says what that means).
+
+    skips: the graph is for delta skipping, to which rows that no window reads cost little, and a new beginning much.
 
     Raises BhcError: BHC310 for a hop that is not from 1 to the window's rows, BHC311 for a model without a time axis,
     BHC312 for an output that is a sequence.
@@ -169,7 +195,7 @@ def rewrite(graph: Graph, hop: int) -> Streamed:
             origin="--hop",
             hint=f"use 1 to {rows}; without overlap, --mode window is the same and smaller",
         )
-    rewriter = _Rewriter(graph, hop)
+    rewriter = _Rewriter(graph, hop, skips=skips)
     made = rewriter.run()
     sequences = [name for name in graph.outputs if name in rewriter.sequences]
     if sequences:

@@ -29,6 +29,7 @@ from bhc.ir.ops import (
     Conv,
     Dense,
     Frame,
+    Hold,
     IntArray,
     MaxPool,
     Op,
@@ -137,6 +138,8 @@ def _attributes(op: Op) -> Iterator[tuple[str, str]]:
         case Pad():
             yield "pads", _pads(op.pads)
             yield "value", str(op.value)
+        case Hold():
+            yield "threshold", str(op.threshold)
         case Add() | Concat() | Argmax():
             return
         case _:
@@ -229,6 +232,8 @@ def _parse_op(name: str, attribute: dict[str, str]) -> Op:
             return Frame(int(attribute["rows"]), int(attribute["stride"]), int(attribute["dilation"]))
         case "pad":
             return Pad(Pads(*_ints(attribute["pads"])), int(attribute["value"]))
+        case "hold":
+            return Hold(int(attribute["threshold"]))
         case "add":
             return Add()
         case "concat":

@@ -331,6 +331,99 @@ def ring_reader(
     return run
 
 
+@dataclass(frozen=True, slots=True)
+class Skips:
+    """What bhc_delta does for which columns and windows (rtl/bhc_delta.sv says when).
+
+    columns: of one window or hop. length: columns of a history, 0 if it never ends. intake: cycles of every beat of
+    every column; turns: cycles of a turn of every window of every history, early ones included. Both begin anew where
+    they end. early, stride, reach: see bhc.ir.delta.Geometry. keep: columns that are kept.
+    """
+
+    columns: int
+    length: int
+    intake: list[list[int]]
+    turns: list[list[int]]
+    early: int
+    stride: int
+    reach: int
+    keep: int
+
+    def turn(self, history: int, window: int) -> int:
+        turns = self.turns[history % len(self.turns)]
+        if window < len(turns):
+            return turns[window]
+        return turns[self.early + (window - self.early) % (len(turns) - self.early)]
+
+    def windows(self, columns: int) -> int:
+        """Windows, early ones included, that need no more columns of a history."""
+        return max(0, (columns - 1 - self.reach) // self.stride + 1 + self.early)
+
+    def histories(self, units: int) -> list[int]:
+        """Columns of every history in so many windows or hops."""
+        total = units * self.columns
+        return [self.length] * (total // self.length) if self.length else [total]
+
+
+def delta_writer(inp: Channel, full: Channel, over: Channel, skips: Skips) -> Factory:
+    """Compares columns, and keeps their events; full: a beat for every column."""
+
+    def until(seen: int, wanted: int) -> Iterator[None]:
+        for _ in range(wanted - seen):
+            if over.empty:
+                yield from over.wait()
+            over.takes.append(over.head(0))
+
+    def run(units: int) -> Process:
+        now = column = 0
+        for length in skips.histories(units):
+            seen, windows = 0, skips.windows(length)
+            for local in range(length):
+                wanted = min(windows, -(-(local - skips.keep + 1) // skips.stride) + skips.early)
+                if wanted > seen:
+                    yield from until(seen, wanted)
+                    seen, now = wanted, max(now, over.takes[-1])
+                for cycles in skips.intake[column % len(skips.intake)]:
+                    if inp.empty:
+                        yield from inp.wait()
+                    now = inp.head(now)
+                    inp.takes.append(now)
+                    now += cycles
+                column += 1
+                yield from full.put(now)
+            if skips.length:
+                yield from until(seen, windows)
+                now = max(now, over.takes[-1] - 1) + 2
+
+    return run
+
+
+def delta_reader(full: Channel, over: Channel, out: Channel, skips: Skips, nf: int, latency: int) -> Factory:
+    """Adds the events of windows, `nf` turns each; over: a beat for every window, early ones included."""
+
+    def run(units: int) -> Process:
+        now = 0  # the next word may be issued
+        begun = 0
+        for history, length in enumerate(skips.histories(units)):
+            for window in range(skips.windows(length)):
+                needed = begun + (window - skips.early) * skips.stride + skips.reach + 1
+                while len(full.takes) < needed:
+                    if full.empty:
+                        yield from full.wait()
+                    full.takes.append(full.head(0))
+                now = max(now, full.takes[needed - 1] + 2)
+                turn = skips.turn(history, window)
+                for _ in range(nf):
+                    now += turn
+                    if window >= skips.early:
+                        yield from out.put(now - 1 + latency)
+                        now = max(now, out.puts[-1] - latency + 1)
+                yield from over.put(now - 1)
+            begun += length
+
+    return run
+
+
 def slide(inp: Channel, out: Channel, rows: int, row_beats: int, first: int, stride: int) -> Factory:
     """bhc_slide: the beats of row `first`, and of every stride-th after it, are results. rows: of one window."""
 
@@ -387,8 +480,8 @@ def shifter(
 class Timing:
     """What the model says.
 
-    period: cycles a window in steady state. latency: from the first input beat of a window to its last output
-    beat, the pipeline idle before. occupancy: the most beats held by each channel.
+    period: cycles a window in steady state, a mean over the second half. latency: from the first input beat of a window
+    to its last output beat, the pipeline idle before. occupancy: the most beats held by each channel.
     """
 
     period: int
@@ -421,5 +514,9 @@ def run(
                 raise DeadlockError(tuple(c.name for c in full))
             progress = done
     ends = [output.takes[(w + 1) * beats - 1] for w in range(windows)]
-    period = ends[-1] - ends[-2] if windows > 1 else ends[-1] + 1
+    if windows == 1:
+        period = ends[0] + 1
+    else:
+        middle = (windows - 1) // 2
+        period = -(-(ends[-1] - ends[middle]) // (windows - 1 - middle))
     return Timing(period, ends[0], {c.name: c.occupancy for c in channels})

@@ -18,6 +18,7 @@ from bhc.ir.ops import (
     Concat,
     Conv,
     Dense,
+    Hold,
     IntArray,
     MaxPool,
     Op,
@@ -199,6 +200,13 @@ def paddings(draw: st.DrawFn, x: Type) -> Pad:
 
 
 @st.composite
+def holds(draw: st.DrawFn, x: Type) -> Hold:
+    """From thresholds that let every change pass to those that let none."""
+    span = x.range.hi - x.range.lo
+    return Hold(draw(st.sampled_from((0, 1, 2, span // 8, span // 3, max(0, span - 1), span, 10**6))))
+
+
+@st.composite
 def denses(draw: st.DrawFn, x: Type) -> Dense:
     return Dense(draw(weights((draw(st.sampled_from((1, 2, 3, 4, 5, 8))), x.elements))))
 
@@ -214,7 +222,7 @@ def _layer(draw: st.DrawFn, x: Type) -> Op:
         return draw(st.one_of(max_pools(x), thresholds(x)))
     choices: tuple[st.SearchStrategy[Op], ...] = (
         *(convolutions(x), convolutions(x), thresholds(x), max_pools(x)),
-        *(sum_pools(x), paddings(x), denses(x)),
+        *(sum_pools(x), paddings(x), holds(x), denses(x)),
     )
     return draw(st.one_of(choices))
 
@@ -224,6 +232,8 @@ def _keeping(draw: st.DrawFn, x: Type) -> Op:
     """Any op that keeps the shape."""
     if x.bits > _WIDE or len(x.shape) == 1 or draw(st.booleans()):
         return draw(thresholds(x))
+    if draw(st.sampled_from((False, False, True))):
+        return draw(holds(x))
     return draw(convolutions(x, same=True))
 
 
@@ -317,6 +327,8 @@ def streamable(draw: st.DrawFn) -> Graph:
             other = Conv(draw(weights((x.channels, 1, 1, x.channels))))
             joins: tuple[Op, ...] = (Add(), Concat())
             value = add(draw(st.sampled_from(joins)), add(pointwise, value), add(other, value))
+        elif draw(st.sampled_from((False, False, False, False, True))):
+            value = add(draw(holds(x)), value)
         elif x.image[0] > 1:
             value = add(draw(_moving(x)), value)
     x = builder.type(value)

@@ -245,10 +245,9 @@ def _nan() -> np.ndarray:
 #: name: what to prepare, and the arguments; MODEL is the tiny model.
 CASES: dict[str, tuple[Callable[[], None], str]] = {
     "bhc600_later_verb": (_nothing, "flash build"),
-    "bhc601_later_options": (
-        _nothing,
-        "compile MODEL --backend hls --mode stream --hop 4 --delta on --calibrate x.npy",
-    ),
+    "bhc601_backend": (_nothing, "compile MODEL --backend finn --mode stream --hop 4 --delta on"),
+    "bhc602_calibrate": (_nothing, "compile MODEL --calibrate x.npy"),
+    "bhc602_delta": (_nothing, "compile MODEL --delta maybe"),
     "bhc601_later_backend": (_nothing, "cosim build --input x.npy --backend netlist"),
     "bhc602_senseless": (_nothing, "compile MODEL --fps -1 --clock nan"),
     "bhc602_backend": (_nothing, "compile MODEL --backend vhdl --io wires"),

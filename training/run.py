@@ -548,10 +548,8 @@ def _is_activation(_: str, module: nn.Module) -> bool:
 
 
 def exportable(run: Trained) -> bool:
-    """Whether the network can become hardware: every layer is quantized, and no delta has a threshold."""
-    precision, delta = run.recipe.precision.resolve(), run.recipe.delta
-    if delta and (delta.threshold >= 1 or delta.train_threshold):
-        return False  # the node TemporalDelta, which bhc does not compile
+    """Whether the network can become hardware: every layer is quantized."""
+    precision = run.recipe.precision.resolve()
     bits = [(layer, precision.of(layer.name)) for layer in named_layers(run.model)]
     return precision.input != FLOAT and not any(
         b.weights == FLOAT or (layer.activation and b.activations == FLOAT) for layer, b in bits

@@ -17,13 +17,14 @@ import numpy as np
 import pytest
 
 from bhc.backends import hls, vitis
-from bhc.backends.beats import unpack
+from bhc.backends.beats import beat_bytes, unpack
 from bhc.backends.plan import BuildPlan
 from bhc.backends.runner import write
 from bhc.diagnostics import BhcError
+from bhc.ir import stream
 from bhc.ir.evaluate import evaluate
 from bhc.ir.graph import Builder, Graph
-from bhc.ir.ops import Threshold
+from bhc.ir.ops import Conv, Dense, IntArray, MaxPool, Threshold
 from bhc.ir.pipeline import Pipeline, Stream
 from bhc.ir.schedule import Rate, Target, schedule
 from bhc.ir.types import BIPOLAR_RANGE, Kind, Range, Type
@@ -111,6 +112,18 @@ def wide() -> Graph:
     x = build.input("input", Type((3, 9), Range(-200, 255)))
     steps = np.linspace(-190, 250, 9).astype(np.int64).reshape(9, 1)
     return build.graph([build.add(Threshold(steps, np.arange(9) % 2 == 0, bipolar=True), [x], name="sign")])
+
+
+def streamed() -> Graph:
+    """Hops of a convolution, a pool and a dense layer; the first two have no result."""
+    rng = np.random.default_rng(8)
+    build = Builder()
+    x = build.input("input", Type((12, 3), Range(-8, 7)))
+    x = build.add(Conv(rng.integers(-3, 4, (4, 3, 1, 3))), [x], name="conv")
+    x = build.add(Threshold(np.zeros((1, 1), np.int64), np.zeros(1, np.bool_), bipolar=True), [x], name="sign")
+    x = build.add(MaxPool((2, 1), (2, 1)), [x], name="pool")
+    x = build.add(Dense(rng.choice(np.array([-1, 1]), (3, 20))), [x], name="fc")
+    return stream.rewrite(build.graph([x]), 4).graph
 
 
 @pytest.fixture
@@ -450,6 +463,34 @@ def test_reference_inputs_never_change() -> None:
     ]
 
 
+def test_vectors_of_recordings() -> None:
+    """Each begins with whole windows of one kind, and ends with whole windows of another."""
+    graph = streamed()
+    first, second = vitis.reference_runs(graph, 2)
+    assert first.shape == second.shape == (24, 3)
+    assert (first[:12] == -8).all()
+    assert (first[12:] == 7).all()
+    assert set(np.unique(second[:12])) == {-8, 7}
+    text = emit(graph).files["hls/vectors.hpp"].decode()
+    assert "calls[] = {6, 6};" in text
+    assert "results[] = {4, 4};" in text
+    expected = np.concatenate([stream.evaluate(graph, run)["fc"] for run in (first, second)])
+    pipeline = scheduled(graph)
+    for array, name, values in (
+        ("input", pipeline.input, np.concatenate([first, second])),
+        ("output", pipeline.output, expected),
+    ):
+        assert np.array_equal(transfers(text, array, pipeline.streams[name], values.shape[1:]), values)
+
+
+def transfers(text: str, array: str, carrier: Stream, shape: tuple[int, ...]) -> IntArray:
+    """The values (N, *shape) of an array of vectors.hpp."""
+    body = re.search(rf"std::uint8_t {array}\[(\d+)\]\[(\d+)\] = \{{\n(.*?)\n\}};", text, re.DOTALL)
+    assert body is not None
+    data = np.array([int(number) for number in re.findall(r"\d+", body[3])], np.uint8)
+    return unpack(data.reshape(int(body[1]), int(body[2])), carrier, shape)
+
+
 def test_vectors() -> None:
     """What vectors.hpp holds is what the evaluator says."""
     graph = wide()
@@ -460,13 +501,9 @@ def test_vectors() -> None:
         ("input", pipeline.input, inputs["input"]),
         ("output", pipeline.output, evaluate(graph, inputs)["sign"]),
     ):
-        stream = pipeline.streams[name]
-        body = re.search(rf"std::uint8_t {array}\[(\d+)\]\[(\d+)\] = \{{\n(.*?)\n\}};", text, re.DOTALL)
-        assert body is not None
-        beats, size = int(body[1]), int(body[2])
-        data = np.array([int(number) for number in re.findall(r"\d+", body[3])], np.uint8).reshape(beats, size)
-        assert np.array_equal(unpack(data, stream, values.shape[1:]), values)
-        assert f"{array}_beats = {stream.beats}, {array}_bytes = {size};" in text
+        carrier = pipeline.streams[name]
+        assert np.array_equal(transfers(text, array, carrier, values.shape[1:]), values)
+        assert f"{array}_beats = {carrier.beats}, {array}_bytes = {beat_bytes(carrier)};" in text
     assert emit(graph).digest() == emit(graph).digest()
 
 
@@ -493,14 +530,18 @@ def simulate(plan: BuildPlan, folder: Path, options: tuple[str, ...]) -> tuple[i
     return done.returncode, done.stdout
 
 
-@pytest.mark.parametrize("graph", [tiny.residual, wide], ids=lambda make: str(make.__name__))
-def test_testbench_with_bounded_streams(tmp_path: Path, graph: Callable[[], Graph]) -> None:
-    assert simulate(emit(graph()), tmp_path, BOUNDED) == (0, "PASS: 4 windows\n")
+#: Graphs, and the results of the testbench's two calls.
+TESTED = [(tiny.residual, 4), (wide, 4), (streamed, 8)]
 
 
-@pytest.mark.parametrize("graph", [tiny.residual, wide], ids=lambda make: str(make.__name__))
-def test_testbench_with_the_open_headers(tmp_path: Path, graph: Callable[[], Graph]) -> None:
-    assert simulate(emit(graph()), tmp_path, open_headers()) == (0, "PASS: 4 windows\n")
+@pytest.mark.parametrize(("graph", "count"), TESTED, ids=lambda item: getattr(item, "__name__", ""))
+def test_testbench_with_bounded_streams(tmp_path: Path, graph: Callable[[], Graph], count: int) -> None:
+    assert simulate(emit(graph()), tmp_path, BOUNDED) == (0, f"PASS: {count} results\n")
+
+
+@pytest.mark.parametrize(("graph", "count"), TESTED, ids=lambda item: getattr(item, "__name__", ""))
+def test_testbench_with_the_open_headers(tmp_path: Path, graph: Callable[[], Graph], count: int) -> None:
+    assert simulate(emit(graph()), tmp_path, open_headers()) == (0, f"PASS: {count} results\n")
 
 
 @pytest.mark.parametrize(
@@ -510,13 +551,13 @@ def test_testbench_with_the_open_headers(tmp_path: Path, graph: Callable[[], Gra
             "hls/vectors.hpp",  # the upper byte of the last transfer
             r"(\d+)\},\n\};\n\n\}  // namespace",
             lambda found: found[0].replace(found[1], str(int(found[1]) ^ 1), 1),
-            r"FAIL: window 3, transfer 2: expected 0([01])(\w\w) with last got 0(?!\1)[01]\2 with last",
+            r"FAIL: result 3, transfer 2: expected 0([01])(\w\w) with last got 0(?!\1)[01]\2 with last",
         ),
         (
             "hls/bhc_axi.hpp",
             r"i \+ 1 == beats",
             "i == 1",
-            r"FAIL: window 0, transfer 1: expected (\w{4}) without last got \1 with last",
+            r"FAIL: result 0, transfer 1: expected (\w{4}) without last got \1 with last",
         ),
         (
             "hls/bhc_top.cpp",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
@@ -12,18 +13,24 @@ from bhc.backends import hls
 from bhc.backends.compare import Mismatch
 from bhc.backends.cosim import cosim
 from bhc.backends.csim import csim
+from bhc.backends.flow import amounts
+from bhc.backends.hls import results
 from bhc.backends.plan import BuildPlan
 from bhc.diagnostics import BhcError
 from bhc.frontend import load
-from bhc.ir import passes, pipeline
+from bhc.ir import delta, passes, pipeline, stream
 from bhc.ir.evaluate import evaluate
-from bhc.ir.pipeline import Memory, Pipeline
+from bhc.ir.graph import Builder, Graph
+from bhc.ir.layers import compute_layers
+from bhc.ir.ops import Add, Concat, Conv, Dense, Threshold
+from bhc.ir.pipeline import Memory, Pipeline, Stage, Stream
 from bhc.ir.schedule import Rate, Target, schedule
 from bhc.ir.text import dump
+from bhc.ir.types import Range, Type, bipolar
 from tests.cosim import test_models as models
 from tests.cosim.test_cosim import DESIGN, GRAPH, changed, windows
-from tests.cosim.test_rtl import scheduled
-from tests.strategies import inputs
+from tests.cosim.test_rtl import goals, scheduled
+from tests.strategies import DEVICE, inputs, streamable
 
 #: One model for each way in which a layer is computed; all others are measured in bench/.
 EXAMPLES = (
@@ -157,6 +164,172 @@ def test_misplaced_last_is_found(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(BhcError) as caught:
         csim(DESIGN, GRAPH, windows(2), folder)
     assert str(caught.value) == "error[BHC513] in the C simulation, the last of m_axis was not where a window ends"
+
+
+# Streamed designs
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hop", [64, 16, 1])
+def test_streamed_example(hop: int, tmp_path: Path) -> None:
+    """Two recordings, the first of which ends within a hop."""
+    model = load(models.EXAMPLES / "zoo/models/hapt_bornagain.onnx")
+    graph = stream.rewrite(passes.run(model.graph), hop).graph
+    made = schedule(graph, model.name, Target(100.0, models.PYNQ_Z2, Rate(20 * hop)))
+    x = model.head.run(models.windows(model, 5))
+    recordings = [x[:3].reshape(-1, *x.shape[2:])[:-7], x[3:].reshape(-1, *x.shape[2:])]
+    result = csim(made, graph, {graph.inputs[0].name: recordings}, tmp_path)
+    assert result.mismatches == 0, result.first_mismatch
+    hops = [-(-len(recording) // hop) for recording in recordings]
+    assert result.windows == sum(results(made).of(count) for count in hops)
+    assert result.windows == sum(count - -(-128 // hop) + 1 for count in hops)
+    assert silent(tmp_path)
+
+
+def uneven(op: Add | Concat, *, heads: bool) -> Graph:
+    """Paths that reach back differently far: one has results that the other has not. Joined before or after a head."""
+    rng = np.random.default_rng(3)
+    builder = Builder()
+    x = builder.input("x", Type((10, 4), Range(-8, 7)))
+    paths = [builder.add(Conv(rng.integers(-3, 4, (6, k, 1, 4)), (3, 1)), [x], name=f"conv{k}") for k in (2, 4)]
+
+    def head(value: str) -> str:
+        weights = rng.choice(np.array([-1, 1]), (6, builder.type(value).elements))
+        return builder.add(Dense(weights), [value], name="fc")
+
+    paths = [head(path) for path in paths] if heads else paths
+    joined = builder.add(op, paths, name="join")
+    return passes.run(builder.graph([joined if heads else head(joined)]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("heads", [False, True])
+@pytest.mark.parametrize("op", [Add(), Concat()], ids=lambda op: type(op).__name__)
+def test_what_a_join_leaves_is_taken(op: Add | Concat, heads: bool, folder: Path) -> None:
+    """Recordings that end at any row, one without any result. A beat that is left would be BHC512."""
+    graph = uneven(op, heads=heads)
+    rng = np.random.default_rng(4)
+    recordings = [rng.integers(-8, 8, (rows, 4)) for rows in (40, 25, 3, 10)]
+    streamed = stream.rewrite(graph, 2).graph
+    made = schedule(streamed, "uneven", Target(100.0, DEVICE, Rate(10**6)))
+    assert "bhc::drain(a, bhc::beyond(hops * " in hls.emit(made).files["hls/bhc_top.cpp"].decode()
+    result = csim(made, streamed, {"x": recordings}, folder)
+    assert result.mismatches == 0, result.first_mismatch
+    assert silent(folder)
+
+
+def test_beats_that_are_left_are_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = stream.rewrite(uneven(Add(), heads=False), 3).graph
+    made = schedule(graph, "uneven", Target(100.0, DEVICE, Rate(10**6)))
+    name = next(stage for stage in made.stages if stage.kernel == "bhc_add").sources[0]
+    edited(monkeypatch, "bhc::drain(a, ", "(")
+    with pytest.raises(BhcError) as caught:
+        csim(made, graph, {"x": np.zeros((30, 4), np.int64)}, folder)
+    origin = next(stage for stage in made.stages if name in stage.sinks).sources[0]
+    edge = f"'{origin}' ({origin} -> join)"
+    assert str(caught.value) == (
+        f"error[BHC512] in the C simulation of 7 windows, 6 of 60 beats are left in stream {edge}"
+    )
+
+
+def test_amounts() -> None:
+    """Of hops, from the stages alone: as many as bhc.ir.stream says, whatever the hop."""
+    graph = uneven(Add(), heads=False)
+    for hop in range(1, 11):
+        streamed = stream.rewrite(graph, hop).graph
+        made = schedule(streamed, "uneven", Target(100.0, DEVICE, Rate(10**6)))
+        flow, sizes = amounts(made), stream.row_elements(streamed)
+        for hops in range(30):
+            counts = stream.lengths(streamed, hops * hop)
+            for name, carrier in made.streams.items():
+                if carrier.value is not None:
+                    assert flow[name].of(hops) * carrier.lanes == counts[carrier.value] * sizes[carrier.value]
+
+
+@pytest.mark.slow
+@settings(
+    max_examples=500 if settings.get_current_profile_name() == "long" else 4,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(st.data())
+def test_streaming_hls_equals_evaluator(tmp_path: Path, data: st.DataObject) -> None:
+    """Two recordings, each in a call of its own."""
+    graph = passes.run(data.draw(streamable()))
+    (declared,) = graph.inputs
+    hop = data.draw(st.integers(1, declared.type.image[0]))
+    streamed = stream.rewrite(graph, hop).graph
+    made = schedule(streamed, "random", Target(100.0, DEVICE, data.draw(goals())))
+    recordings = [np.concatenate(list(data.draw(inputs(graph, 4))[declared.name])) for _ in range(2)]
+    note(dump(streamed))
+    note(pipeline.dump(made))
+    result = csim(made, streamed, {declared.name: recordings}, tmp_path)
+    assert result.first_mismatch is None
+    assert result.mismatches == 0
+    assert silent(tmp_path)
+
+
+# Layers that skip what does not change
+
+
+def skipping(graph: Graph, folding: tuple[int, int, int], columns: int) -> Pipeline:
+    """The graph's only layer as a bhc_delta of (pe, events, lanes)."""
+    (item,) = compute_layers(graph).values()
+    pe, events, lanes = folding
+    x, y = graph.inputs[0], graph.nodes[-1]
+    p = delta.params(item, pe=pe, events=events, lanes=lanes, columns=columns)
+    unit = Stage("layer", "bhc_delta", p, ("in",), ("out",), delta.memories(item, p), y.name)
+    streams = {
+        "in": Stream("in", lanes, x.type.bits, x.type.kind, x.type.elements // lanes, x.name),
+        "out": Stream("out", pe, y.type.bits, y.type.kind, y.type.elements // pe, y.name),
+    }
+    return Pipeline("delta", streams, (unit,), "in", "out", 100.0, 1, 1)
+
+
+def one_layer(x: Type, layer: Conv | Dense, *, sign: bool) -> Graph:
+    builder = Builder()
+    value = builder.add(layer, [builder.input("x", x)], name="layer")
+    if sign:
+        thresholds = np.arange(builder.type(value).channels)[:, None] - 3
+        value = builder.add(
+            Threshold(thresholds, np.zeros(len(thresholds), np.bool_), bipolar=True), [value], name="sign"
+        )
+    return builder.graph([value])
+
+
+def slowly(x: Type, rows: int, seed: int) -> np.ndarray:
+    """Rows (rows, ...) of which a tenth of the elements change."""
+    rng = np.random.default_rng(seed)
+    levels = np.array([-1, 1]) if x.bipolar else np.arange(x.range.lo, x.range.hi + 1)
+    found = rng.choice(levels, (rows, *x.shape[1:]))
+    for row in range(1, rows):
+        found[row] = np.where(rng.random(x.shape[1:]) < 0.1, found[row], found[row - 1])
+    return found
+
+
+@pytest.mark.slow
+def test_skipping_layers(folder: Path) -> None:
+    """Binary and multi-bit ones: endless, in windows, and dense."""
+    rng = np.random.default_rng(6)
+    signs = rng.choice(np.array([-1, 1]), (8, 3, 1, 16))
+    small, wide = Type((1, 6), Range(-8, 7)), Type((20, 6), Range(0, 15))
+    weights = rng.integers(-4, 4, (6, 4, 1, 6))
+    endless = one_layer(bipolar(2, 16), Conv(signs, (2, 1), (3, 1), endless=True), sign=True)
+    ternary = one_layer(small, Conv(weights, dilation=(2, 1), endless=True), sign=False)
+    for graph, folding in ((endless, (4, 4, 8)), (ternary, (6, 2, 3))):
+        recordings = [slowly(graph.inputs[0].type, rows, rows) for rows in (60, 41, 2)]
+        result = csim(skipping(graph, folding, 0), graph, {"x": recordings}, folder)
+        assert result.mismatches == 0, result.first_mismatch
+        assert result.values > 0
+        assert silent(folder)
+    windowed = one_layer(wide, Conv(weights, (3, 1)), sign=True)
+    dense = one_layer(bipolar(2, 8), Dense(signs.reshape(24, 16)), sign=False)
+    for graph, folding, columns in ((windowed, (2, 8, 6), 20), (dense, (24, 1, 16), 0)):
+        x = graph.inputs[0].type
+        rows = slowly(x, 5 * x.image[0], 1)
+        result = csim(skipping(graph, folding, columns), graph, {"x": rows.reshape(5, *x.shape)}, folder)
+        assert (result.windows, result.mismatches) == (5, 0), result.first_mismatch
+        assert silent(folder)
 
 
 @pytest.mark.slow

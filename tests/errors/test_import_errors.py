@@ -153,6 +153,39 @@ def bhc108_metadata(folder: Path) -> Path:
 
 
 @case
+def bhc205_delta_of_an_accumulator(folder: Path) -> Path:
+    net, x = small()
+    return net.save(folder, net.sign(net.delta(net.op("Conv", x, net.weights(weights(4, 3, 3))), 2)))
+
+
+@case
+def bhc206_delta_of_several_scales(folder: Path) -> Path:
+    net, x = small()
+    x = net.op("Conv", x, net.weights(weights(3, 3, 3)))
+    x = net.quant(x, np.array([1.0, 0.5, 0.5]).reshape(1, 3, 1), 4)
+    return net.save(folder, net.op("Conv", net.delta(x, 2), net.weights(weights(4, 3, 3))))
+
+
+@case
+def bhc210_delta_along_the_width(folder: Path) -> Path:
+    net = Net(3, 8, 4)
+    x = net.delta(net.quant("x", 0.5, 4), 2, axis=3)
+    return net.save(folder, net.op("Conv", x, net.weights(weights(4, 3, 3, 3))))
+
+
+@case
+def bhc211_delta_of_clips(folder: Path) -> Path:
+    net, x = small()
+    return net.save(folder, net.op("Conv", net.delta(x, 2, axis=0, frames=16), net.weights(weights(4, 3, 3))))
+
+
+@case
+def bhc211_delta_along_no_axis(folder: Path) -> Path:
+    net, x = small()
+    return net.save(folder, net.op("Conv", net.delta(x, 2, axis=3), net.weights(weights(4, 3, 3))))
+
+
+@case
 def bhc200_unknown_operator(folder: Path) -> Path:
     net, x = small()
     x = net.op(

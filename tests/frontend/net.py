@@ -31,7 +31,7 @@ class Net:
     def op(self, kind: str, *inputs: str, outputs: int = 1, **attributes: Any) -> str:
         name = f"{kind.lower()}{len(self.nodes)}"
         made = [name, *(f"{name}_{i}" for i in range(1, outputs))]
-        domain = self.domain if kind in QONNX_OPS else ""
+        domain = self.domain if kind in QONNX_OPS else "bhc.custom_op" if kind == "TemporalDelta" else ""
         self.nodes.append(
             helper.make_node(kind, list(inputs), made, name=f"{kind}_{len(self.nodes)}", domain=domain, **attributes)
         )
@@ -53,6 +53,9 @@ class Net:
 
     def sign(self, x: str, scale: ArrayLike = 1.0) -> str:
         return self.op("BipolarQuant", x, self.constant(scale))
+
+    def delta(self, x: str, threshold: int, axis: int = 2, frames: int = 0) -> str:
+        return self.op("TemporalDelta", x, axis=axis, frames=frames, threshold=threshold)
 
     def batch_norm(
         self,
@@ -82,6 +85,8 @@ class Net:
         opsets = [helper.make_opsetid("", self.opset)]
         if self.domain:
             opsets.append(helper.make_opsetid(self.domain, 1))
+        if any(node.domain == "bhc.custom_op" for node in self.nodes):
+            opsets.append(helper.make_opsetid("bhc.custom_op", 1))
         return helper.make_model(graph, opset_imports=opsets, ir_version=8)
 
     def save(self, folder: Path, *outputs: str) -> Path:

@@ -147,6 +147,15 @@ def pooled(x: Array, kernel: list[int], a: dict[str, Any], largest: bool) -> Arr
     return result
 
 
+def reconstructed(x: Array, axis: int, most: Fraction) -> Array:
+    """What the receiver of the differences above `most` has after each step."""
+    out = x.copy()
+    sequence, states = np.moveaxis(x, axis, 0), np.moveaxis(out, axis, 0)
+    for step in range(1, len(states)):
+        states[step] = np.where(abs(sequence[step] - states[step - 1]) > most, sequence[step], states[step - 1])
+    return out
+
+
 def attributes(node: onnx.NodeProto) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for a in node.attribute:
@@ -169,8 +178,17 @@ def interpret(model: onnx.ModelProto, x: Array) -> dict[str, Array]:
     values: dict[str, Array] = {n: exact(a) if a.dtype.kind == "f" else a for n, a in raw.items()}
     data = next(v.name for v in model.graph.input if v.name not in raw)
     values[data] = exact(x[None])
+    steps: dict[str, Fraction] = {}
     for node in model.graph.node:
         a = attributes(node)
+        if node.op_type in {"Quant", "IntQuant", "BipolarQuant"} and node.input[1] in raw:
+            steps[node.output[0]] = Fraction(float(np.abs(raw[node.input[1]]).max()))
+        elif node.op_type in {"Identity", "MaxPool", "Slice", "TemporalDelta", "Transpose"} and node.input[0] in steps:
+            steps[node.output[0]] = steps[node.input[0]]
+        if node.op_type == "TemporalDelta":
+            x = values[node.input[0]]
+            values[node.output[0]] = reconstructed(x, a["axis"], a["threshold"] * steps[node.input[0]])
+            continue
         if node.op_type == "Split":
             axis = a.get("axis", 0)
             sizes = integers(raw[node.input[1]]) if len(node.input) > 1 else a["split"]

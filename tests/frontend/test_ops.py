@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from bhc.frontend import load
-from bhc.frontend.reference import verify
+from bhc.frontend.reference import Executor, verify
 from bhc.ir.evaluate import evaluate
-from bhc.ir.ops import Argmax, Conv, Dense, MaxPool, Pad, SumPool, Threshold
+from bhc.ir.ops import Argmax, Conv, Dense, Hold, MaxPool, Pad, SumPool, Threshold
 from tests.frontend.compare import assert_exact
 from tests.frontend.net import QONNX, Net
 
@@ -595,6 +595,71 @@ def test_sum_pool_node(tmp_path: Path) -> None:
 
 
 # ---------------------------------------------------------------- older and newer files
+
+
+# ---------------------------------------------------------------- temporal delta layers
+
+
+@pytest.mark.parametrize("threshold", [0, 1, 3, 14, 15, 10**6])
+@pytest.mark.parametrize("zero_point", [0.0, 3.0, 0.5])
+def test_temporal_delta(threshold: int, zero_point: float, tmp_path: Path) -> None:
+    """From thresholds that are no change to those that no difference of 4 bits exceeds; behind the input, too."""
+    rng = np.random.default_rng(37)
+    net, x = start(3, 9)
+    x = net.op("Conv", net.delta(x, threshold), net.weights(ints(rng, 4, 3, 2)))
+    held = net.delta(net.quant(norm(net, rng, x, 4), 0.75, 4, zero_point), threshold)
+    pooled = net.delta(net.op("MaxPool", held, kernel_shape=[2], strides=[2]), 2 * threshold)
+    run(net, tmp_path, net.op("MatMul", net.op("Flatten", pooled), net.weights(ints(rng, 16, 2))), held)
+    model = load(tmp_path / "net.onnx")
+    found = [node.op.threshold for node in model.graph.nodes if isinstance(node.op, Hold)]
+    assert found == ([threshold, threshold, 2 * threshold] if threshold else [])
+
+
+@pytest.mark.parametrize(("threshold", "holds"), [(1, False), (2, True)])
+def test_temporal_delta_of_signs(threshold: int, holds: bool, tmp_path: Path) -> None:
+    """The signs of a BipolarQuant are two steps apart."""
+    rng = np.random.default_rng(38)
+    net, x = start(3, 9)
+    signs = net.sign(net.op("Conv", x, net.weights(ints(rng, 4, 3, 2))), 0.25)
+    run(net, tmp_path, net.op("Conv", net.delta(signs, threshold), net.weights(ints(rng, 2, 4, 8))))
+    assert [Hold] * holds == [type(n.op) for n in load(tmp_path / "net.onnx").graph.nodes if isinstance(n.op, Hold)]
+
+
+@pytest.mark.parametrize(
+    ("shape", "perm", "axis"), [((3, 8, 1), None, 2), ((3, 1, 8), None, 3), ((3, 8), [0, 2, 1], 1)]
+)
+def test_temporal_delta_along_any_axis_of_rows(
+    shape: tuple[int, ...], perm: list[int] | None, axis: int, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(39)
+    net, x = start(*shape)
+    x = net.quant(net.op("Conv", x, net.weights(ints(rng, 3, 3, *[1] * len(shape[1:])))), 0.5, 4)
+    x = net.op("Transpose", x, perm=perm) if perm else x
+    held = net.delta(x, 4, axis)
+    back = net.op("Transpose", held, perm=perm) if perm else held
+    run(net, tmp_path, net.op("Conv", back, net.weights(ints(rng, 2, 3, *shape[1:]))), held)
+
+
+def test_temporal_delta_of_cropped_and_padded_rows(tmp_path: Path) -> None:
+    """What is held begins with the first row that is left, or with the padding."""
+    rng = np.random.default_rng(40)
+    net, x = start(3, 9)
+    x = net.op("Slice", x, net.ints(2), net.ints(8), net.ints(2), net.ints(1))
+    x = net.quant(net.op("Pad", net.delta(x, 3), net.ints(0, 0, 2, 0, 0, 1), net.constant(1.5)), 0.5, 3)
+    run(net, tmp_path, net.op("Conv", net.delta(x, 2), net.weights(ints(rng, 2, 3, 3))))
+
+
+@pytest.mark.parametrize("opset", [11, 13, 18])
+@pytest.mark.parametrize("against", ["onnxruntime", "qonnx"])
+def test_executors_of_temporal_deltas(opset: int, against: Executor, tmp_path: Path) -> None:
+    rng = np.random.default_rng(41)
+    net = Net(3, 9, opset=opset)
+    x = net.op("Conv", net.delta(net.quant("x", 0.5, 4), 2), net.weights(ints(rng, 4, 3, 2)))
+    held = net.delta(net.quant(x, 0.75, 4), 3)
+    path = net.save(tmp_path, net.op("MatMul", net.op("Flatten", held), net.weights(ints(rng, 32, 2))))
+    result = verify(load(path), path, (rng.integers(-9, 10, (8, 3, 9)) * 0.5).astype(np.float32), against)
+    assert (result.mismatches, result.windows) == (0, 8), result.first
+    assert {"hold0", "hold1"} <= set(result.stages)
 
 
 def _moved_operands(net: Net, opset: int, x: str) -> str:

@@ -107,6 +107,9 @@ class RandomNet:
     def quantize(self) -> None:
         self.x = self.quantized(self.x)
 
+    def delta(self) -> None:
+        self.x = self.net.delta(self.quantized(self.x), self.draw(st.integers(0, 6)))
+
     def dense(self) -> None:
         features = int(np.prod(self.shape))
         self.x = self.net.op("Flatten", self.quantized(self.x))
@@ -117,7 +120,8 @@ class RandomNet:
 @st.composite
 def nets(draw: st.DrawFn) -> RandomNet:
     net = RandomNet(draw)
-    layers = ["norm", "conv", "max_pool", "average", "function", "residual", "concat", "pad", "chop", "quantize"]
+    layers = ["norm", "conv", "max_pool", "average", "function", "residual", "concat", "pad", "chop"]
+    layers += ["quantize", "delta"]
     for name in draw(st.lists(st.sampled_from(layers), min_size=1, max_size=6)):
         getattr(net, name)()
         if int(np.prod(net.shape)) > 200:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +13,7 @@ from bhc.ir.graph import Builder, Graph, verify
 from bhc.ir.ops import Add, Pads, SumPool, Threshold
 from bhc.ir.schedule import Rate, Target, schedule
 from bhc.ir.types import Range, Type, bipolar
-from tests.strategies import DEVICE, graphs, inputs
+from tests.strategies import DEVICE, graphs, inputs, streamable
 
 
 @given(graphs(max_blocks=6))
@@ -42,7 +43,7 @@ def test_loaded_graph_means_the_same(data: st.DataObject) -> None:
 
 @given(st.data())
 def test_passes_are_exact(data: st.DataObject) -> None:
-    graph = data.draw(graphs())
+    graph = data.draw(st.one_of(graphs(), streamable()))
     windows = data.draw(inputs(graph, 6))
     expected = evaluate(graph, windows)
     improved = passes.run(graph)
@@ -66,11 +67,13 @@ def test_derived_names_do_not_meet() -> None:
     assert carried >= graph.types().keys()
 
 
-def test_padded_sum_of_bipolar_values_is_no_pool() -> None:
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_padded_sum_of_bipolar_values_is_no_pool(dilation: int) -> None:
     """No wire carries the zeros of the padding: a pool would silently add -1 for each."""
     build = Builder()
     x = build.input("x", bipolar(5, 3))
-    graph = build.graph([build.add(SumPool((3, 1), (1, 1), Pads(1, 0, 2, 0)), [x], name="sum")])
+    pool = SumPool((3, 1), (1, 1), Pads(1, 0, 2, 0), (dilation, 1))
+    graph = build.graph([build.add(pool, [x], name="sum")])
     improved = passes.run(graph)
     assert not any(isinstance(node.op, SumPool) for node in improved.nodes)
     windows = {"x": np.random.default_rng(0).choice(np.array([-1, 1]), (9, 5, 3))}

@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 from bhc.diagnostics import BhcError
 from bhc.ir import passes, text
 from bhc.ir.evaluate import evaluate as evaluate_windows
-from bhc.ir.stream import Evaluator, evaluate, rewrite, windows
+from bhc.ir.graph import Builder
+from bhc.ir.ops import Conv, Dense, Frame, Hold, MaxPool
+from bhc.ir.stream import Evaluator, evaluate, rewrite, sequences, windows
+from bhc.ir.types import Range, Type
 from tests.strategies import graphs, inputs, streamable
 
 
@@ -36,3 +39,23 @@ def test_windows(data: st.DataObject) -> None:
     pieces = [stream.push(piece) for piece in np.split(recording, cuts)]
     for name, value in got.items():
         assert np.array_equal(np.concatenate([piece[name] for piece in pieces]), value), name
+
+
+def test_held_values_are_framed() -> None:
+    """Where a window begins decides what is held in it: its rows belong to no sequence."""
+    builder = Builder()
+    x = builder.input("x", Type((12, 2), Range(-8, 7)))
+    conv = builder.add(Conv(np.ones((3, 3, 1, 2), np.int64)), (x,), name="conv")
+    held = builder.add(Hold(9), (conv,), name="held")
+    pooled = builder.add(MaxPool((2, 1), (2, 1)), (held,), name="pooled")
+    builder.add(Dense(np.ones((2, 15), np.int64)), (pooled,), name="head")
+    made = rewrite(builder.graph(("head",)), 4)
+    assert made.reasons == {"held": "holds values from the first row of each window on"}
+    assert [(node.name, type(node.op)) for node in made.graph.nodes] == [
+        ("conv", Conv),
+        ("conv_frame", Frame),
+        ("held", Hold),
+        ("pooled", MaxPool),
+        ("head", Dense),
+    ]
+    assert sequences(made.graph) == {"x", "conv"}

@@ -37,19 +37,23 @@ def amount(kernel: str, p: Mapping[str, int], beats: int) -> int:
     """The run-time argument for so many beats of the first source."""
     match kernel:
         case "bhc_window":
-            return beats // (p["H"] * p["W"] * p["Groups"] * p["Chunks"])
+            return beats // (p["W"] * p["Groups"] * p["Chunks"] * (1 if p["Endless"] else p["H"]))
         case "bhc_shift":
-            return beats // (p["H"] * p["W"])
-        case "bhc_pool" | "bhc_pad":
+            return beats // (p["W"] * (1 if p["Endless"] else p["H"]))
+        case "bhc_pad":
             return beats // (p["H"] * p["W"] * p["Chunks"])
+        case "bhc_pool":
+            return beats // (p["W"] * p["Chunks"])
         case "bhc_mvu":
-            return beats // (p["Positions"] * p["Sf"] * (1 if p["InputStationary"] else p["Nf"]))
+            return beats // (p["Sf"] * (1 if p["InputStationary"] else p["Nf"]))
         case "bhc_dw":
-            return beats // (p["Positions"] * p["Chunks"] * p["Taps"])
+            return beats // (p["Chunks"] * p["Taps"])
         case "bhc_argmax":
             return beats // p["Chunks"]
         case "bhc_concat":
             return beats // p["AChunks"]
+        case "bhc_hold":
+            return beats // (p["Rows"] * p["Chunks"])
         case "bhc_slide":
             return beats // p["Chunks"]
         case _:
@@ -169,7 +173,7 @@ def wide_compute_instances(monkeypatch: pytest.MonkeyPatch) -> Iterator[Instance
 def wide_stream_instances(monkeypatch: pytest.MonkeyPatch) -> Iterator[Instance]:
     """Elements of 31 bits: lanes straddle chunks, and beats have up to 155 bits."""
     monkeypatch.setattr(streams, "draw_kind", lambda random: (31, random.randrange(2)))
-    draws = ("pool", "add", "concat", "argmax")
+    draws = ("pool", "add", "concat", "hold", "argmax")
     yield from stream_instances(5, 4, {name: streams.DRAWS[name] for name in draws})
     random = Random(9)
     for bits, lanes, pad in ((7, 11, 99), (1, 130, 1), (64, 3, (1 << 64) - 2)):

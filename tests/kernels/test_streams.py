@@ -583,6 +583,34 @@ def draw_pad(random: Random) -> Trial:
     return Trial(case, {"in": to_beats(images, bits)}, to_beats(out, bits), check, pack([word] * lanes, bits))
 
 
+def draw_hold(random: Random) -> Trial:
+    """Thresholds that let everything or nothing pass, too."""
+    bits, kind = draw_kind(random)
+    lanes, chunks, rows = random.choice([1, 2, 3, 5]), random.choice([1, 1, 2, 3, 70]), random.choice([1, 2, 3, 9, 24])
+    if chunks > 64 and random.random() < 0.5:
+        lanes = 8192 // (64 * bits) + 1  # in block RAM
+    most = (1 << bits) - 1
+    threshold = random.choice([0, 1 % (most + 1), most // 8, most // 2, most - 1, most])
+    words = draw_words(random, WINDOWS, rows, chunks * lanes, bits=bits)
+    x = values(words, bits, kind % 2)  # a bipolar element is the bit that it is
+    held = x.copy()
+    for window, row in itertools.product(range(WINDOWS), range(1, rows)):
+        for i in range(chunks * lanes):
+            if abs(int(x[window, row, i]) - int(held[window, row - 1, i])) <= threshold:
+                held[window, row, i] = held[window, row - 1, i]
+    parameters = {
+        "Bits": bits,
+        "Kind": kind % 2,
+        "Lanes": lanes,
+        "Chunks": chunks,
+        "Rows": rows,
+        "Threshold": threshold,
+    }
+    case = Case("bhc_hold", parameters, {"in": lanes * bits}, lanes * bits)
+    beats, want = (to_beats(encode(v, bits, kind % 2).reshape(-1, lanes), bits) for v in (x, held))
+    return Trial(case, {"in": beats}, want, joined(list(range(len(want))), 1))
+
+
 def draw_argmax(random: Random) -> Trial:
     bits, kind = draw_kind(random)
     lanes, chunks = random.choice([1, 1, 2, 3, 4]), random.choice([1, 2, 3, 6, 9])
@@ -615,6 +643,7 @@ DRAWS: dict[str, Draw] = {
     "add": draw_add,
     "concat": draw_concat,
     "pad": draw_pad,
+    "hold": draw_hold,
     "argmax": draw_argmax,
 }
 

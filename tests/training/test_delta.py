@@ -16,6 +16,10 @@ from qonnx.transformation.infer_shapes import InferShapes
 from torch import Tensor, nn
 
 from bhc.diagnostics import BhcError
+from bhc.frontend import load
+from bhc.frontend.reference import Executor, decode, verify
+from bhc.ir.evaluate import evaluate
+from bhc.ir.ops import Hold
 from bhc.training.delta import (
     ActivationL1,
     Selection,
@@ -411,6 +415,35 @@ def test_export_with_threshold(tmp_path: Path, exporter: Exporter, trained: bool
         assert node.domain == "bhc.custom_op"
         assert {a.name: a.i for a in node.attribute} == {"axis": 2, "frames": 0, "threshold": 2}
     assert {i.name for i in proto.graph.initializer} <= set(consumers)
+
+
+@pytest.mark.parametrize(
+    ("exporter", "trained"), [(Exporter.TORCHSCRIPT, False), (Exporter.TORCHSCRIPT, True), (Exporter.DYNAMO, False)]
+)
+def test_exported_deltas_hold_what_trained_ones_hold(tmp_path: Path, exporter: Exporter, trained: bool) -> None:
+    model = quantized_net(2.5, train_threshold=trained)
+    x = torch.randn(16, 2, 20)
+    export(model, x[:1], tmp_path / "m.onnx", exporter)
+    imported = load(tmp_path / "m.onnx")
+    values = evaluate(imported.graph, {"input": imported.head.run(x.numpy())})
+    sent: list[np.ndarray] = []
+    for module in model.modules():
+        if isinstance(module, TemporalDelta):
+            module.register_forward_hook(lambda _, inputs, out: sent.append(out.detach().numpy()))
+    with torch.no_grad():
+        model(x)
+    held = [node for node in imported.graph.nodes if isinstance(node.op, Hold)]
+    assert [node.op.threshold for node in held] == [2, 2]  # type: ignore[union-attr]
+    for node, tensor in zip(held, sent, strict=True):
+        received = decode(imported.taps[node.name], tensor, node.type)
+        assert received is not None
+        assert np.array_equal(received, values[node.name])
+        assert (np.diff(values[node.name], axis=1) == 0).mean() > 0.3
+    against: Executor
+    for against in ("onnxruntime", "qonnx"):
+        found = verify(imported, tmp_path / "m.onnx", x[:4].numpy(), against)
+        assert (found.mismatches, found.ambiguous) == (0, 0)
+        assert {node.name for node in held} <= set(found.stages)
 
 
 def test_export_of_a_trained_threshold_by_dynamo(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from bhc.api import load_model
 from bhc.cli import main
 from bhc.diagnostics import BhcError
 from bhc.inputs import Windows
-from bhc.ir.ops import Conv, Dense
+from bhc.ir.ops import Conv, Dense, Hold
 from bhc.report import ComparisonError
 from bhc.training import run
 from bhc.training.data import catalog
@@ -408,11 +408,12 @@ def test_pruning(fit: Fit, feedback: bool) -> None:
     assert result["export"]["model"]["same_labels"] + result["export"]["model"]["ambiguous"] >= 45
 
 
+TRAINED = "threshold = 2.0\ntrain_threshold = true"
 DELTA = '[delta]\nafter = ["conv*"]\nquantization = "fixed"\nbits = 6\nfraction = 3\npenalty = 0.1\n'
 
 
 def test_temporal_delta(fit: Fit) -> None:
-    result = fit(FLOAT + DELTA + "threshold = 2.0\ntrain_threshold = true", "delta")
+    result = fit(FLOAT + DELTA + TRAINED, "delta")
     plain = fit(FLOAT, "float")
     assert len(result["temporal"]) == len(plain["temporal"]) == 2
     assert result["test"]["classification"]["accuracy"] > 0.8
@@ -423,9 +424,12 @@ def test_temporal_delta(fit: Fit) -> None:
 
 
 def test_temporal_delta_in_hardware(fit: Fit) -> None:
-    """Without a threshold a delta layer is a quantizer, which compiles; with one, the network stays in torch."""
-    assert fit(FOUR_BITS + DELTA, "quantizer")["export"]["model"]["windows"] == 45
-    assert "export" not in fit(FOUR_BITS + DELTA + "threshold = 2.0", "delta")
+    """Without a threshold a delta layer is a quantizer; with one, fixed or trained, the exported network holds."""
+    for name, more in (("quantizer", ""), ("fixed", "threshold = 2.0"), ("trained", TRAINED)):
+        result = fit(FOUR_BITS + DELTA + more, name)
+        assert result["export"]["model"]["same_labels"] + result["export"]["model"]["ambiguous"] >= 45
+        nodes = load_model(Path(result["folder"]) / "model.onnx").graph.nodes
+        assert sum(isinstance(node.op, Hold) for node in nodes) == (2 if more else 0)
     with pytest.raises(BhcError, match=r"BHC710\] delta.after: no layer is called 'cnv\*'"):
         fit(FLOAT + DELTA.replace("conv", "cnv"), "wrong")
     with pytest.raises(

@@ -32,7 +32,7 @@ static void u_conv0(bhc::stream<8, 16> &in, bhc::stream<16, 2> &out, unsigned wi
       /*XBits=*/4, /*XKind=*/1, /*WBits=*/3, /*WKind=*/1, /*Simd=*/2, /*Pe=*/2, /*Sf=*/3, /*Nf=*/2,
       /*InputStationary=*/0, /*Positions=*/16, /*Classes=*/1, /*AccBits=*/10, /*Shift=*/0, /*SignOut=*/0, /*OutBits=*/8,
       /*DotStages=*/1
-  >(in, out, mem_conv0_weights, mem_conv0_bias, no_classes, windows);
+  >(in, out, mem_conv0_weights, mem_conv0_bias, no_classes, windows * 16);
 }
 
 // act0: for 'act0' of Relu_0; 32 cycles a window
@@ -82,7 +82,7 @@ static void u_conv1a(bhc::stream<8, 16> &in, bhc::stream<14, 2> &out, unsigned w
       /*XBits=*/2, /*XKind=*/0, /*WBits=*/3, /*WKind=*/1, /*Simd=*/4, /*Pe=*/2, /*Sf=*/3, /*Nf=*/2,
       /*InputStationary=*/0, /*Positions=*/16, /*Classes=*/1, /*AccBits=*/9, /*Shift=*/0, /*SignOut=*/0, /*OutBits=*/7,
       /*DotStages=*/1
-  >(in, out, mem_conv1a_weights, mem_conv1a_bias, no_classes, windows);
+  >(in, out, mem_conv1a_weights, mem_conv1a_bias, no_classes, windows * 16);
 }
 
 // act1a: for 'act1a' of Relu_1a; 32 cycles a window
@@ -124,7 +124,7 @@ static void u_conv1b(bhc::stream<8, 16> &in, bhc::stream<14, 2> &out, unsigned w
       /*XBits=*/2, /*XKind=*/0, /*WBits=*/3, /*WKind=*/1, /*Simd=*/4, /*Pe=*/2, /*Sf=*/3, /*Nf=*/2,
       /*InputStationary=*/0, /*Positions=*/16, /*Classes=*/1, /*AccBits=*/9, /*Shift=*/0, /*SignOut=*/0, /*OutBits=*/7,
       /*DotStages=*/1
-  >(in, out, mem_conv1b_weights, mem_conv1b_bias, no_classes, windows);
+  >(in, out, mem_conv1b_weights, mem_conv1b_bias, no_classes, windows * 16);
 }
 
 // act1b: for 'act1b' of Relu_1b; 32 cycles a window
@@ -192,7 +192,7 @@ static void u_conv2a(bhc::stream<8, 16> &in, bhc::stream<14, 2> &out, unsigned w
       /*XBits=*/2, /*XKind=*/0, /*WBits=*/3, /*WKind=*/1, /*Simd=*/4, /*Pe=*/2, /*Sf=*/3, /*Nf=*/2,
       /*InputStationary=*/0, /*Positions=*/16, /*Classes=*/1, /*AccBits=*/9, /*Shift=*/0, /*SignOut=*/0, /*OutBits=*/7,
       /*DotStages=*/1
-  >(in, out, mem_conv2a_weights, mem_conv2a_bias, no_classes, windows);
+  >(in, out, mem_conv2a_weights, mem_conv2a_bias, no_classes, windows * 16);
 }
 
 // act2a: for 'act2a' of Relu_2a; 32 cycles a window
@@ -234,7 +234,7 @@ static void u_conv2b(bhc::stream<8, 16> &in, bhc::stream<14, 2> &out, unsigned w
       /*XBits=*/2, /*XKind=*/0, /*WBits=*/3, /*WKind=*/1, /*Simd=*/4, /*Pe=*/2, /*Sf=*/3, /*Nf=*/2,
       /*InputStationary=*/0, /*Positions=*/16, /*Classes=*/1, /*AccBits=*/9, /*Shift=*/0, /*SignOut=*/0, /*OutBits=*/7,
       /*DotStages=*/1
-  >(in, out, mem_conv2b_weights, mem_conv2b_bias, no_classes, windows);
+  >(in, out, mem_conv2b_weights, mem_conv2b_bias, no_classes, windows * 16);
 }
 
 // act2b: for 'act2b' of Relu_2b; 32 cycles a window
@@ -271,7 +271,7 @@ static void u_sum2(bhc::stream<6, 2> &in, bhc::stream<4, 2> &out, unsigned windo
 static void u_gap(bhc::stream<4, 2> &in, bhc::stream<12, 2> &out, unsigned windows) {
   bhc::pool<
       /*Bits=*/2, /*Kind=*/0, /*Lanes=*/2, /*Chunks=*/2, /*H=*/16, /*W=*/1, /*KH=*/16, /*KW=*/1, /*Op=*/1, /*OutBits=*/6
-  >(in, out, windows);
+  >(in, out, windows * 16);
 }
 
 // fc_in_width: for 'fc' of ; 2 cycles a window
