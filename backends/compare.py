@@ -95,8 +95,8 @@ class CosimResult:
     """The outcome; equality held everywhere if `mismatches` is 0.
 
     latency_cycles: from the cycle in which the first input beat is taken to that of the first window's last
-    output beat. cycles_per_window_measured: between the last output beats of successive windows, over the
-    second half of the run; None for one window. Both say something about the design only without stalls.
+    output beat. cycles_per_window_measured: between the last output beats of successive windows, but for
+    the first of each run; None for one window. Both say something about the design only without stalls.
     These and `cycles` are None where there are no cycles (C simulation). activity: a row for every stage, if it was
     asked for.
     """

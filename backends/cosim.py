@@ -37,6 +37,7 @@ from bhc.backends.plan import BuildPlan
 from bhc.backends.rtl import TOP, emit, stream_signals
 from bhc.backends.runner import Job, Tool, file_errors, find_compiler, find_verilator, run, run_all, write
 from bhc.diagnostics import BhcError, fail
+from bhc.ir import timing
 from bhc.ir.graph import Graph
 from bhc.ir.ops import IntArray
 from bhc.ir.pipeline import Pipeline, Stage
@@ -207,15 +208,23 @@ def _build(pipeline: Pipeline, directory: Path, logs: Path, *, trace: bool, acti
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Seen:
-    """What the driver saw of a stream. first, last: cycles of the first and last beat of every window."""
+    """What the driver saw of a stream. runs: of each, the cycles of the first and last beat of its windows, (N, 2)."""
 
     beats: int
     blocked: int
     starved: int
     valid: bool
     ready: bool
-    first: NDArray[np.uint64]
-    last: NDArray[np.uint64]
+    runs: list[NDArray[np.int64]]
+
+    @property
+    def first(self) -> NDArray[np.int64]:
+        """Of the windows of the first run."""
+        return self.runs[0][:, 0]
+
+    @property
+    def last(self) -> NDArray[np.int64]:
+        return self.runs[0][:, 1]
 
 
 def _read_summary(records: Path, names: Sequence[str]) -> tuple[str, int, dict[str, _Seen]]:
@@ -225,8 +234,11 @@ def _read_summary(records: Path, names: Sequence[str]) -> tuple[str, int, dict[s
         seen = {}
         for number, (name, fields) in enumerate(zip(names, lines, strict=True)):
             beats, blocked, starved, valid, ready = (int(f) for f in fields)
-            times = np.fromfile(records / f"{number}.cycles", np.uint64)
-            seen[name] = _Seen(beats, blocked, starved, bool(valid), bool(ready), times[0::2], times[1::2])
+            times = np.fromfile(records / f"{number}.cycles", np.int64)
+            times = times[: len(times) // 2 * 2].reshape(-1, 2)
+            begins = np.flatnonzero(times[:, 0] < 0)
+            runs = [part[part[:, 0] >= 0] for part in np.split(times, begins)]
+            seen[name] = _Seen(beats, blocked, starved, bool(valid), bool(ready), runs)
     return state[0], int(cycles[0]), seen
 
 
@@ -260,7 +272,7 @@ def _complain(
             case _:
                 continue
         lines.append(f"  {edge(name)}: {what} ({stream.beats} of {wanted[name]} moved)")
-    done = seen[pipeline.output].last.size
+    done = sum(len(part) for part in seen[pipeline.output].runs)
     message = f"the design got stuck before cycle {cycles}, after {done} of {results} windows:"
     return fail(
         "BHC511",
@@ -269,16 +281,18 @@ def _complain(
     )
 
 
-def _since(zero: int, cycles: NDArray[np.uint64]) -> int | None:
+def _since(zero: int, cycles: NDArray[np.int64]) -> int | None:
     return int(cycles[0]) - zero if cycles.size else None
 
 
-def _steady(last: NDArray[np.uint64]) -> float | None:
-    """Cycles between the ends of successive windows, over the second half of the run."""
-    if last.size < 2:
-        return None
-    start = (last.size - 1) // 2
-    return float(last[-1] - last[start]) / (last.size - 1 - start)
+def _steady(seen: _Seen) -> float | None:
+    """Cycles between the ends of successive windows, the first ones of every run left out as the timing model does."""
+    cycles = windows = 0
+    for ends in (part[:, 1] for part in seen.runs if len(part) > 1):
+        first = timing.settled(len(ends))
+        cycles += int(ends[-1] - ends[first])
+        windows += len(ends) - 1 - first
+    return cycles / windows if windows else None
 
 
 def cosim(
@@ -333,7 +347,7 @@ def cosim(
         sum(row.mismatches for row in rows),
         first_mismatch,
         int(seen[pipeline.output].last[0]) - zero,
-        _steady(seen[pipeline.output].last),
+        _steady(seen[pipeline.output]),
         cycles,
         rows,
         activities.read(pipeline, records) if activity else (),
@@ -361,7 +375,7 @@ def _rows(pipeline: Pipeline, load: Workload, seen: Mapping[str, _Seen]) -> list
             mismatches=0,
             first=_since(zero, seen[name].first),
             last=_since(zero, seen[name].last),
-            cycles_per_window=_steady(seen[name].last),
+            cycles_per_window=_steady(seen[name]),
             blocked=seen[name].blocked,
             starved=seen[name].starved,
         )

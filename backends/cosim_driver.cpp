@@ -5,8 +5,8 @@
 //
 // INPUT    file of input beats, little-endian
 // BYTES    size of an input beat: that of s_axis_tdata
-// RECORDS  existing directory; gets <i>.beats (beats in the format of INPUT) and <i>.cycles (two uint64 a window of the
-//          first run: the cycles of its first and last beat) of stream i, and summary.txt, which is written last
+// RECORDS  existing directory; gets <i>.beats (beats in the format of INPUT) and <i>.cycles (two uint64 a window:
+//          the cycles of its first and last beat; two of all ones before each run but the first) of stream i, and summary.txt, which is written last
 // RUNS     file with a line for each run: the beats of INPUT that are its, and the beats that each stream must carry, "-" where
 //          that is not known. Before each run the design is reset.
 // WATCHDOG cycles without any beat moving, pauses apart, after which the design counts as stuck
@@ -111,16 +111,20 @@ class Stream {
   // The next run: `expected` beats, or kUnknown.
   void Begin(std::int64_t expected) {
     expected_ = expected;
-    timed_ = runs_++ == 0;
+    if (begun_) {
+      if (cycles_.size() % 2 != 0) cycles_.pop_back();  // of a window that did not end
+      cycles_.insert(cycles_.end(), 2, ~std::uint64_t{0});
+    }
+    begun_ = true;
     beats_ = beats_in_window_ = 0;
   }
 
   // Looks at one settled cycle; true if a beat moves.
   bool Sample(std::uint64_t cycle) {
     if (*valid_ & *ready_) {
-      if (timed_ && beats_in_window_ == 0) cycles_.push_back(cycle);
+      if (beats_in_window_ == 0) cycles_.push_back(cycle);
       if (++beats_in_window_ == beats_per_window_) {
-        if (timed_) cycles_.push_back(cycle);
+        cycles_.push_back(cycle);
         beats_in_window_ = 0;
       }
       // A stage may begin a window before its input arrives (bhc_pad does); that is not compared.
@@ -155,8 +159,7 @@ class Stream {
   unsigned bytes_;
   std::uint64_t beats_per_window_;
   std::int64_t expected_ = 0;
-  unsigned runs_ = 0;
-  bool timed_ = false;
+  bool begun_ = false;
   std::uint64_t beats_ = 0;
   std::uint64_t beats_in_window_ = 0;
   std::uint64_t blocked_ = 0;

@@ -20,10 +20,11 @@ from bhc.ir.stream import Evaluator, filling
 
 Mask = NDArray[np.bool_]
 
-#: Input rows of a profile, and of the part of it that choices are tried on; each is taken from so many places.
-ROWS, TRIAL_ROWS, PLACES = 4096, 768, 8
-#: Windows (or hops) at least, so that there is a steady state.
-_LEAST = 12
+#: Input rows of a profile, and of the part of it that choices are tried on; each is taken from so many places, since
+#: what changes differs much from one activity to another.
+ROWS, TRIAL_ROWS, PLACES = 8192, 1024, 64
+#: Windows (or hops) at least, so that there is a steady state, and of each place.
+_LEAST, _RUN = 12, 4
 #: Guessed share of elements that change from column to column, for one bit and for several.
 GUESS_BIT, GUESS_MANY = 0.1, 0.5
 
@@ -61,7 +62,7 @@ class Profile:
 
 def pick(have: int, want: int) -> IntArray:
     """Indices of `want` out of `have` windows (all, if there are fewer), in runs from PLACES places."""
-    places = max(1, min(PLACES, want // _LEAST))
+    places = max(1, min(PLACES, want // _RUN))
     length = want // places
     if want >= have:
         return np.arange(have)

@@ -19,6 +19,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+#: Windows, at most, in which a pipeline fills.
+SETTLING = 16
 #: A process advances until it needs a beat or a place that is not there yet, and then yields.
 Process = Iterator[None]
 #: Makes the process of a stage for a number of windows.
@@ -480,13 +482,18 @@ def shifter(
 class Timing:
     """What the model says.
 
-    period: cycles a window in steady state, a mean over the second half. latency: from the first input beat of a window
-    to its last output beat, the pipeline idle before. occupancy: the most beats held by each channel.
+    period: cycles a window in steady state, a mean over those after `settled`. latency: from the first input beat of
+    a window to its last output beat, the pipeline idle before. occupancy: the most beats held by each channel.
     """
 
     period: int
     latency: int
     occupancy: dict[str, int]
+
+
+def settled(windows: int) -> int:
+    """The window, of so many, from whose end on cycles are measured: the first ones fill the pipeline."""
+    return min((windows - 1) // 2, SETTLING)
 
 
 def run(
@@ -517,6 +524,6 @@ def run(
     if windows == 1:
         period = ends[0] + 1
     else:
-        middle = (windows - 1) // 2
-        period = -(-(ends[-1] - ends[middle]) // (windows - 1 - middle))
+        first = settled(windows)
+        period = -(-(ends[-1] - ends[first]) // (windows - 1 - first))
     return Timing(period, ends[0], {c.name: c.occupancy for c in channels})

@@ -25,7 +25,7 @@ from bhc.diagnostics import BhcError
 from bhc.frontend import load
 from bhc.ir import passes
 from bhc.ir.graph import Builder, Graph
-from bhc.ir.ops import Add, Argmax, Concat, Conv, Dense, IntArray, MaxPool, Op, Pad, Pads, SumPool, Threshold
+from bhc.ir.ops import Add, Argmax, Concat, Conv, Dense, Hold, IntArray, MaxPool, Op, Pad, Pads, SumPool, Threshold
 from bhc.ir.pipeline import Folding, Pipeline
 from bhc.ir.schedule import Fit, Goal, Rate, Target, schedule
 from bhc.ir.text import dump
@@ -236,7 +236,7 @@ def test_random_graphs(data: st.DataObject) -> None:
     refusal = refused(graph, made)
     if refusal is not None:
         assert {d.code for d in refusal.diagnostics} == {"BHC530"}
-        assert any(isinstance(node.op, Pad | MaxPool | Conv | SumPool) for node in graph.nodes)
+        assert any(isinstance(node.op, Pad | MaxPool | Conv | SumPool | Hold) for node in graph.nodes)
         return
     plan = hand_over(graph, made)
     result = execute(plan, graph, data.draw(inputs(graph, 3)))
