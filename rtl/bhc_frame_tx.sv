@@ -17,17 +17,23 @@ module bhc_frame_tx #(
   localparam logic [7:0] Escape = 8'h7d;
   typedef enum logic [2:0] {Idle, Data, Sum0, Sum1, Sum2, Sum3, Close} state_e;
   state_e state_q;
-  logic escaped_q, is_flag, is_sum, special, send, ready, taken;
+  // A byte that is escaped is taken with its escape, since it may change before the UART has time for the other half.
+  logic escaped_q, escape_q, is_flag, is_sum, is_special, send, ready, taken;
   logic [7:0] sum, raw, wire_byte;
 
   assign is_flag = state_q == Idle || state_q == Close;
   assign is_sum = !is_flag && state_q != Data;
   assign raw = is_sum ? sum : data_i;
-  assign special = !escaped_q && (raw == Flag || raw == Escape);
-  assign wire_byte = is_flag ? Flag : special ? Escape : {raw[7:6], raw[5] ^ escaped_q, raw[4:0]};
-  assign send = (is_sum || state_q == Close || valid_i) && ready;
-  assign taken = send && !is_flag && !special;
-  assign ready_o = taken && !is_sum;
+  assign is_special = raw == Flag || raw == Escape;
+  always_comb begin
+    if (escaped_q) wire_byte = (escape_q ? Escape : Flag) ^ 8'h20;
+    else if (is_flag) wire_byte = Flag;
+    else if (is_special) wire_byte = Escape;
+    else wire_byte = raw;
+  end
+  assign send = (escaped_q || is_sum || state_q == Close || valid_i) && ready;
+  assign taken = send && !escaped_q;
+  assign ready_o = taken && state_q == Data;
   assign end_o = state_q == Data && !valid_i;
 
   always_ff @(posedge clk_i) begin
@@ -35,17 +41,18 @@ module bhc_frame_tx #(
       state_q <= Idle;
       escaped_q <= 1'b0;
     end else begin
-      if (send) escaped_q <= !is_flag && special;
+      if (send) escaped_q <= taken && !is_flag && is_special;
       unique case (state_q)
-        Idle: if (send) state_q <= Data;
+        Idle: if (taken) state_q <= Data;
         Data: if (end_o) state_q <= Sum0;
         Sum0: if (taken) state_q <= Sum1;
         Sum1: if (taken) state_q <= Sum2;
         Sum2: if (taken) state_q <= Sum3;
         Sum3: if (taken) state_q <= Close;
-        default: if (send) state_q <= Idle;
+        default: if (taken) state_q <= Idle;
       endcase
     end
+    if (taken) escape_q <= raw[0];
   end
 
   logic unused_good;

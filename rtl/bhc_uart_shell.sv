@@ -87,7 +87,7 @@ module bhc_uart_shell #(
   logic [7:0] in_byte;
   assign core_rst_no = core_rst_nq;
   assign in_pop = in_read_q != in_commit_q && (!in_valid_q || in_ready);
-  bhc_ram #(.Width(8), .Depth(256), .Style(2)) u_in_ram (
+  bhc_ram #(.Width(8), .Depth(256), .Style(2), .Collides(1'b0)) u_in_ram (
     .clk_i, .write_i(payload && !in_full), .waddr_i(in_write_q), .wdata_i(rx_data),
     .read_i(in_pop), .clear_i(1'b0), .raddr_i(in_read_q), .rdata_o(in_byte)
   );
@@ -149,7 +149,7 @@ module bhc_uart_shell #(
       if (accepted && is_ours_q) out_have_q <= have_q;
     end
   end
-  bhc_ram #(.Width(8), .Depth(256), .Style(2)) u_out_ram (
+  bhc_ram #(.Width(8), .Depth(256), .Style(2), .Collides(1'b0)) u_out_ram (
     .clk_i, .write_i(out_push), .waddr_i(out_write_q), .wdata_i(out_data),
     .read_i(1'b1), .clear_i(1'b0), .raddr_i(out_send_q), .rdata_o(out_read)
   );
