@@ -17,6 +17,7 @@ from bhc import train as training
 from bhc.api import Emit
 from bhc.backends.runner import file_errors
 from bhc.build import Build, Simulated, load
+from bhc.device import SIM, Device, Run
 from bhc.diagnostics import fail
 from bhc.inputs import Windows
 from bhc.ir import pipeline, text
@@ -160,7 +161,7 @@ def _check_output(path: Path | None, network: Network) -> None:
     raise fail("BHC616", what, origin=str(path), hint=f"write --output {path.with_suffix('.npz')}")
 
 
-def _write_outputs(path: Path, result: Simulation) -> None:
+def _write_outputs(path: Path, result: Simulation | Run) -> None:
     with file_errors("write", path):
         if path.suffix == ".npz":
             np.savez(path, allow_pickle=False, **result.outputs)
@@ -168,7 +169,7 @@ def _write_outputs(path: Path, result: Simulation) -> None:
             np.save(path, result.y)
 
 
-def _outcome(windows: Windows, result: Simulation, classes: Sequence[str]) -> list[str]:
+def _outcome(windows: Windows, result: Simulation | Run, classes: Sequence[str]) -> list[str]:
     """How many windows each class got, and the accuracy if labels are known."""
     found, counts = np.unique(result.labels, return_counts=True)
     names = [classes[i] if i < len(classes) else f"class {i}" for i in found.tolist()]
@@ -223,6 +224,37 @@ def _measured(build: Build, cycles: float | None, latency: int | None) -> list[s
         lines.append(f"measured {cycles:,g} cycles a window, predicted {report.cycles_per_window:,}")
     if latency is not None:
         lines.append(f"measured {latency:,} cycles of latency, predicted {report.latency_cycles:,}")
+    return lines
+
+
+def run(arguments: Namespace) -> None:
+    """`bhc run`."""
+    build = load(arguments.directory, progress=_progress(arguments))
+    network = build.network
+    _check_output(arguments.output, network)
+    windows = inputs.load(arguments.input, network.head, network.overlap)
+    with Device(build, arguments.on, baud=arguments.baud) as device:
+        result = device.run(windows, one_by_one=arguments.one_by_one)
+    if arguments.output is not None:
+        _write_outputs(arguments.output, result)
+    _say(arguments, *_outcome(windows, result, network.tail.classes), *_pace(build.report, result, arguments.on))
+
+
+def _pace(report: Report, result: Run, on: str) -> list[str]:
+    """How fast it was, and what was made good."""
+    clock, lines = report.target.clock_mhz, []
+    measured = result.cycles[result.cycles >= 0]
+    if measured.size:
+        least, most = int(measured.min()), int(measured.max())
+        cycles = f"{most:,}" if least == most else f"{least:,} to {most:,}"
+        times = " to ".join(f"{cycles / clock:,.1f}" for cycles in sorted({least, most}))
+        lines.append(f"{cycles} cycles from the last input to the result: {times} us at {clock:g} MHz")
+    what = "simulated" if on == SIM else "transfers included"
+    lines.append(f"{result.windows_per_second:,.1f} windows/s, {what}")
+    counters = result.counters
+    damaged = counters.damaged_here + counters.damaged_there
+    if damaged:
+        lines.append(f"{damaged:,} frames arrived damaged and were repeated")
     return lines
 
 

@@ -84,6 +84,13 @@ class Device:
                 origin="bhc run",
                 hint="compile the model with --backend rtl",
             )
+        if on != SIM and not on.startswith("/"):
+            raise fail(
+                "BHC601",
+                f"{on!r} is neither {SIM} nor the path of a serial port",
+                origin="--on",
+                hint="boards in the network are not in this version of bhc",
+            )
         self.build = build
         self._identity = shell.identity(build.pipeline)
         self._resources = ExitStack()

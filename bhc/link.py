@@ -147,6 +147,7 @@ class Link:
                 heard = heard or bool(data)
                 for body in self._decoder.feed(data):
                     if len(body) > _FROM_BOARD and body[0] == self._session and body[1] & _ANSWER:
+                        self._decoder.damaged = 0  # of whatever was on the line before
                         return self._identity(body[_FROM_BOARD:])
         raise fail(
             "BHC821",
