@@ -16,7 +16,6 @@ from typing import Protocol
 from bhc.backends.shell import PROTOCOL
 from bhc.diagnostics import BhcError, fail
 
-FLAG, ESCAPE, TOGGLE = 0x7E, 0x7D, 0x20
 _SUM_BYTES = 4
 #: Longest frame that a board sends, every byte escaped.
 _LONGEST = 2 * 128
@@ -74,9 +73,11 @@ class Decoder:
         return bodies
 
     def _body(self, piece: bytes) -> bytes | None:
+        escaped = piece.count(b"\x7d\x5e") + piece.count(b"\x7d\x5d")
         whole = piece.replace(b"\x7d\x5e", b"\x7e").replace(b"\x7d\x5d", b"\x7d")
         body, total = whole[:-_SUM_BYTES], whole[-_SUM_BYTES:]
-        if len(piece) > _LONGEST or len(whole) < _SUM_BYTES or zlib.crc32(body).to_bytes(4, "little") != total:
+        formed = len(piece) <= _LONGEST and len(whole) >= _SUM_BYTES and piece.count(b"\x7d") == escaped
+        if not formed or zlib.crc32(body).to_bytes(_SUM_BYTES, "little") != total:
             self.damaged += 1
             return None
         return body

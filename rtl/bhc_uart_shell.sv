@@ -216,7 +216,7 @@ module bhc_uart_shell #(
       if (rx_end && in_pos_q != InSession) begin
         report_q <= 1'b1;
         if (!accepted) damaged_q <= 1'b1;
-        if (accepted && is_ours_q && !in_place_q) refused_q <= 1'b1;
+        if (accepted && is_ours_q && !is_open_q && !in_place_q) refused_q <= 1'b1;
         if (overrun_q) lost_q <= 1'b1;
       end
       if (in_pop && in_read_q[5:0] == '1) report_q <= 1'b1;
