@@ -241,7 +241,7 @@ int main(int argc, char** argv) {
     }
     terminal.Read(to_board);
     for (std::uint64_t i = 0; i < kSlice; ++i, ++cycle) {
-      if (!sender.busy() && !to_board.empty()) {
+      if (!sender.busy() && !to_board.empty() && cycle > kResetCycles) {
         sender.Begin(to_board.front());
         to_board.pop_front();
         if (++received == unplug) {

@@ -68,11 +68,10 @@ class VirtualBoard:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                text=True,
                 start_new_session=True,
             )
         assert self._process.stdout is not None
-        self.terminal = self._process.stdout.readline().strip()
+        self.terminal = self._process.stdout.readline().decode().strip()
         if not self.terminal:
             self._process.wait()
             raise fail("BHC502", f"the virtual board does not start:\n{tail(log)}", origin=str(log))
@@ -86,8 +85,8 @@ class VirtualBoard:
         except subprocess.TimeoutExpired:
             end(self._process)
             return
-        word, _, count = out.partition(" ")
-        self.cycles = int(count) if word == "cycles" else 0
+        word, _, count = out.partition(b" ")
+        self.cycles = int(count) if word == b"cycles" else 0
 
     def __enter__(self) -> VirtualBoard:
         return self

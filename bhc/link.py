@@ -42,6 +42,7 @@ class Port(Protocol):
 
     def read(self, timeout_s: float) -> bytes:
         """What has come; nothing if nothing comes in time."""
+        ...
 
     def write(self, data: bytes) -> None:
         """Send all of it."""

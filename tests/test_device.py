@@ -17,7 +17,7 @@ import pytest
 import bhc
 from bhc.backends import shell, virtual
 from bhc.backends.virtual import Faults, VirtualBoard
-from bhc.link import PAYLOAD, Decoder, encode
+from bhc.link import PAYLOAD, Counters, Decoder, encode
 from bhc.serial import SerialPort
 from tests import tiny
 
@@ -51,7 +51,7 @@ def test_same_labels_as_the_simulator(build: bhc.Build) -> None:
         together = device.run(x)
         alone = device.run(x[:20], one_by_one=True)
     assert same(together, wanted)
-    assert together.counters == bhc.link.Counters()
+    assert together.counters == Counters()
     assert np.array_equal(alone.labels, wanted.labels[:20])
     assert (alone.cycles == alone.cycles[0]).all()
     assert 0 < alone.cycles[0] <= build.report.latency_cycles
