@@ -17,6 +17,7 @@ import pytest
 import bhc
 from bhc.backends import shell, virtual
 from bhc.backends.virtual import Faults, VirtualBoard
+from bhc.cli import main
 from bhc.link import PAYLOAD, Counters, Decoder, encode
 from bhc.serial import SerialPort
 from tests import tiny
@@ -225,3 +226,34 @@ def test_clocks_per_bit() -> None:
 def test_payload_is_a_block() -> None:
     """The board reports what it used each 64 bytes: a host that waits for room for more would wait for ever."""
     assert PAYLOAD <= 64
+
+
+@pytest.mark.slow
+def test_on_the_command_line(build: bhc.Build, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    x = tiny.windows(30)
+    wanted = build.simulate(x)
+    np.savez(tmp_path / "x.npz", x=x, y=wanted.labels)
+    given = ["run", str(build.directory), "--input", str(tmp_path / "x.npz"), "--output", str(tmp_path / "y.npy")]
+    assert main([*given, "--one-by-one"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("30 windows: class 0 ")
+    assert "\naccuracy 100.00 % (30 of 30)\n" in out
+    assert " cycles from the last input to the result: " in out
+    assert out.endswith(" windows/s, simulated\n")
+    assert np.array_equal(np.load(tmp_path / "y.npy"), wanted.y)
+
+    assert main([*given, "--on", "board.local"]) == 1
+    assert capsys.readouterr().err.endswith(
+        "error[BHC601] --on: 'board.local' is neither sim nor the path of a serial port\n"
+        "  hint: boards in the network are not in this version of bhc\n"
+    )
+
+
+def test_of_a_backend_without_a_shell(tmp_path: Path) -> None:
+    build = bhc.compile(tiny.save_model(tmp_path), backend="hls")
+    with pytest.raises(bhc.BhcError) as raised:
+        bhc.Device(build)
+    assert str(raised.value) == (
+        "error[BHC602] bhc run: the build is of the backend hls, which has no shell for a board\n"
+        "  hint: compile the model with --backend rtl"
+    )
