@@ -26,8 +26,8 @@ from bhc.ir.pipeline import Pipeline, Resources, Stage, Stream
 _TOP = "bhc_group"
 _STAGE = "stage"
 _PACKED = "packed"
-_CELLS = "cells.json"
-_NETLIST = "netlist.json"
+CELLS = "cells.json"
+NETLIST = "netlist.json"
 _TIMEOUT_S = 7200.0
 #: Stages below this estimate share a run, since starting one takes about 3 s.
 _SMALL_LUTS = 300
@@ -35,42 +35,47 @@ _SMALL_LUTS = 300
 # The own area costs of synth_xilinx (a LUT6 as two LUT5) give the fewest logic cells of those tried: 520, against 530
 # to 575, for a binary matrix-vector unit of 4 x 80 products a cycle.
 _COMMANDS: Mapping[Family, str] = {
-    Family.XC7: "synth_xilinx -family xc7 -flatten -noiopad -noclkbuf -nodsp",
+    Family.XC7: "synth_xilinx -family xc7 -flatten -nodsp",
     Family.ECP5: "synth_lattice -family ecp5 -nodsp",
     Family.ICE40: "synth_ice40 -device u",
-    Family.GOWIN: "synth_gowin -noiopads -nodsp",
+    Family.GOWIN: "synth_gowin -nodsp",
 }
+_NO_PADS: Mapping[Family, tuple[str, ...]] = {Family.XC7: ("-noiopad", "-noclkbuf"), Family.GOWIN: ("-noiopads",)}
+#: Modules that the library wants mapped whole are for LUT6: a binary network takes 37 % more of an ECP5 with them.
+_DISSOLVE = "setattr -mod -unset keep_hierarchy *"
 #: A family without memories of LUTs has flip-flops instead: Yosys else refuses what the library says of them.
 _FLIP_FLOP_MEMORIES = 'proc\nsetattr -set ram_style "registers" a:ram_style=distributed'
 
 
 def prepare(family: Family) -> str:
     """Lines of a Yosys script between reading the design and synthesis."""
-    return "" if fabric(family).lut_ram else _FLIP_FLOP_MEMORIES
+    made_of = fabric(family)
+    lines = [*((_DISSOLVE,) if made_of.inputs == 4 else ()), *(() if made_of.lut_ram else (_FLIP_FLOP_MEMORIES,))]
+    return "\n".join(lines)
 
 
-def command(family: Family) -> str:
-    """The Yosys command that maps a design for a family, without its top module and output."""
-    return _COMMANDS[family]
+def command(family: Family, *, pads: bool) -> str:
+    """The Yosys command that maps a design for a family, without its top module and output; pads: it has pins."""
+    return " ".join((_COMMANDS[family], *(() if pads else _NO_PADS.get(family, ()))))
 
 
 # Modules of the library may ask to be mapped whole; they are flattened into their stage after that.
 # `-defer` elaborates modules with the parameters that they get, never with their defaults.
 def _script(family: Family) -> str:
     technology = " -tech xilinx" if family is Family.XC7 else ""
-    netlist = f"write_json {_NETLIST}" if family is Family.ICE40 else ""
+    netlist = f"write_json {NETLIST}" if family is Family.ICE40 else ""
     return f"""\
 read_verilog -defer -sv *.sv rtl/*.sv
 hierarchy -top {_TOP}
-setattr -mod -set keep_hierarchy 1 {_STAGE}_*
 {prepare(family)}
-{command(family)} -top {_TOP}
+setattr -mod -set keep_hierarchy 1 {_STAGE}_*
+{command(family, pads=False)} -top {_TOP}
 setattr -mod -unset keep_hierarchy *
 setattr -unset keep_hierarchy */c:*
 setattr -mod -set keep_hierarchy 1 {_STAGE}_*
 flatten
 clean
-tee -q -o {_CELLS} stat -json{technology}
+tee -q -o {CELLS} stat -json{technology}
 {netlist}
 """
 
@@ -106,7 +111,7 @@ _CELLS_OF: Mapping[Family, _Cells] = {
         frozenset({"FDRE", "FDSE", "FDCE", "FDPE"}),
         {"RAMB18E1": 0.5, "RAMB36E1": 1},
         frozenset({"DSP48E1"}),
-        frozenset({"CARRY4", "MUXF7", "MUXF8"}) | _SCOPE,
+        frozenset({"CARRY4", "MUXF7", "MUXF8", "IBUF", "OBUF", "BUFG", "PLLE2_BASE"}) | _SCOPE,
     ),
     # A carry cell of two bits takes two LUTs.
     Family.ECP5: _Cells(
@@ -114,7 +119,7 @@ _CELLS_OF: Mapping[Family, _Cells] = {
         frozenset({"TRELLIS_FF"}),
         {"DP16KD": 1, "PDPW16KD": 1},
         frozenset({"MULT18X18D"}),
-        frozenset({"PFUMX", "L6MUX21"}) | _SCOPE,
+        frozenset({"PFUMX", "L6MUX21", "EHXPLLL"}) | _SCOPE,
     ),
     # A carry lies beside the LUT that adds.
     Family.ICE40: _Cells(
@@ -122,14 +127,16 @@ _CELLS_OF: Mapping[Family, _Cells] = {
         _names("SB_DFF", ",E,SR,R,SS,S,ESR,ER,ESS,ES"),
         {"SB_RAM40_4K": 1},
         frozenset({"SB_MAC16"}),
-        frozenset({"SB_CARRY"}) | _SCOPE,
+        frozenset({"SB_CARRY", "SB_PLL40_PAD"}) | _SCOPE,
     ),
     Family.GOWIN: _Cells(
         dict.fromkeys((*_LUTS, "INV", "ALU"), 1) | {"RAM16SDP4": GOWIN.lut_ram[0].luts},
         _names("DFF", ",E,S,SE,R,RE,P,PE,C,CE"),
         dict.fromkeys(("SP", "SPX9", "SDPB", "SDPX9B", "DPB", "DPX9B", "pROM", "pROMX9"), 1),
         frozenset({"MULT9X9", "MULT18X18", "MULT36X36"}),
-        frozenset({"MUX2_LUT5", "MUX2_LUT6", "MUX2_LUT7", "MUX2_LUT8", "GND", "VCC", "GSR"}) | _SCOPE,
+        frozenset({"MUX2_LUT5", "MUX2_LUT6", "MUX2_LUT7", "MUX2_LUT8", "GND", "VCC", "GSR"})
+        | {"IBUF", "OBUF", "rPLL"}
+        | _SCOPE,
     ),
 }
 
@@ -261,7 +268,10 @@ def _groups(modules: Iterable[_Module]) -> list[list[_Module]]:
 
 def _read(path: Path, family: Family) -> Area:
     with file_errors("read", path):
-        row = json.loads(path.read_text())
+        return _area(json.loads(path.read_text()), family)
+
+
+def _area(row: Mapping[str, Any], family: Family) -> Area:
     area = count(row["num_cells_by_type"], int(row.get("estimated_num_lc", 0)), family)
     return replace(area, resources=replace(area.resources, lut=row.get(_PACKED, area.resources.lut)))
 
@@ -286,16 +296,21 @@ def _packed(module: Mapping[str, Any]) -> int:
     return total
 
 
-def _rows(job: Job, modules: Sequence[_Module], family: Family) -> dict[str, str]:
-    """What a run found, as the files to keep: of each module, its cells by type."""
-    with file_errors("read", job.cwd):
-        cells = json.loads((job.cwd / _CELLS).read_text())["modules"]
-        netlist = json.loads((job.cwd / _NETLIST).read_text())["modules"] if family is Family.ICE40 else {}
-    rows = {module.key: dict(cells[f"\\{module.key}"]) for module in modules}
-    for key, row in rows.items():
-        if key in netlist:
-            row[_PACKED] = _packed(netlist[key])
-    return {f"{key}.json": json.dumps(row, indent=1) for key, row in rows.items()}
+def _rows(folder: Path, modules: Iterable[str], family: Family) -> dict[str, dict[str, Any]]:
+    """What a run found: of each module, its cells by type and what else `_area` reads."""
+    with file_errors("read", folder):
+        cells = json.loads((folder / CELLS).read_text())["modules"]
+        netlist = json.loads((folder / NETLIST).read_text())["modules"] if family is Family.ICE40 else {}
+    rows = {name: dict(cells[f"\\{name}"]) for name in modules}
+    for name, row in rows.items():
+        if family is Family.ICE40:
+            row[_PACKED] = _packed(netlist[name])
+    return rows
+
+
+def measured(folder: Path, modules: Iterable[str], family: Family) -> dict[str, Area]:
+    """The areas of some modules, of a run that left CELLS and NETLIST in its folder. Raises BhcError (BHC504)."""
+    return {name: _area(row, family) for name, row in _rows(folder, modules, family).items()}
 
 
 def synth(
@@ -334,9 +349,9 @@ def synth(
 
     def done(job: Job) -> None:
         nonlocal finished
-        rows = _rows(job, jobs[job.cwd], family)
+        rows = _rows(job.cwd, [module.key for module in jobs[job.cwd]], family)
         for name, row in rows.items():
-            replace_file(root / name, row)
+            replace_file(root / f"{name}.json", json.dumps(row, indent=1))
         finished += len(rows)
         progress(names.get(jobs[job.cwd][0].key, "glue"), finished, len(modules))
 

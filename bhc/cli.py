@@ -22,7 +22,6 @@ DONE, DIAGNOSTIC, MISMATCH, INTERRUPTED = 0, 1, 3, 130
 
 #: Verbs that come with later versions: a clear answer is better than "invalid choice".
 _LATER = {
-    "build": "it makes no bitstreams yet; `bhc compile` writes Verilog and `bhc synth` its resources",
     "flash": "it programs no boards yet",
 }
 
@@ -127,6 +126,18 @@ def _parser() -> ArgumentParser:
             "Synthesises every stage with Yosys, and puts the resources beside the estimates in report.json.",
             "bhc synth build",
         )
+    )
+
+    build = verb(
+        "build",
+        commands.build,
+        "the bitstream",
+        "Synthesises the whole design with its shell, places, routes, and writes the board's bitstream.",
+        "bhc build build",
+    )
+    _add_directory(build)
+    build.add_argument(
+        "--toolchain", metavar="NAME", default="auto", help="nextpnr, vivado or openxc7; default: what is installed"
     )
 
     report = verb(

@@ -281,6 +281,21 @@ def synth(arguments: Namespace) -> None:
     _say(arguments, *lines, f"of {report.target.part}: {_shares(total, report)}")
 
 
+def build(arguments: Namespace) -> None:
+    """`bhc build`."""
+    made = load(arguments.directory, progress=_progress(arguments))
+    found = made.bitstream(arguments.toolchain)
+    rows = [(row.unit, f"{row.used:,}", f"of {row.available:,}") for row in found.use]
+    fmax = "" if found.fmax_mhz is None else f", up to {found.fmax_mhz:g} MHz"
+    _say(
+        arguments,
+        *_columns(rows),
+        f"synthesised: {_shares(found.resources, made.report)}",
+        f"clock {found.clock_mhz:g} MHz{fmax}",
+        f"written to {arguments.directory / (found.file or '')}: {found.bytes:,} bytes",
+    )
+
+
 def report(arguments: Namespace) -> None:
     """`bhc report`."""
     content = html.page(folder.read(arguments.directory).report)

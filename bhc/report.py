@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from bhc.backends.bitstream import Bitstream
 from bhc.backends.compare import ActivityRow
 from bhc.ir.fabric import Family
 from bhc.ir.pipeline import Folding, Pipeline, Resources, Stage
@@ -205,7 +206,7 @@ class Activity:
 @dataclass(frozen=True, slots=True)
 class Report:
     """The whole file. hop: rows between results in the mode stream. delta: None without skipping. activity: what was
-    counted last, None if nothing was.
+    counted last, build: what `bhc build` made last; None if nothing was.
     """
 
     schema: int
@@ -225,6 +226,7 @@ class Report:
     verification: tuple[Verification, ...]
     delta: DeltaReport | None
     activity: Activity | None = None
+    build: Bitstream | None = None
 
     def dump(self) -> str:
         return json.dumps(to_plain(self), indent=1, ensure_ascii=False) + "\n"

@@ -283,3 +283,9 @@ def estimate(kernel: str, p: Mapping[str, int], roms: Sequence[Rom] = (), fabric
     logic, memories = parts(kernel, p, roms, fabric)
     each, lone = fabric.logic.get(kernel, fabric.logic[""])
     return Resources(lut=round(each * logic.lut + lone * logic.ff), ff=logic.ff) + memories
+
+
+def shell(fabric: Fabric) -> Resources:
+    """Of the shell that connects a design to a serial port (rtl/bhc_uart_shell.sv)."""
+    lut = 300 if fabric.inputs > 4 else 400
+    return Resources(lut=lut, ff=250, bram=2 * fabric.portion)

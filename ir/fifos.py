@@ -17,6 +17,8 @@ MODEL_WINDOWS = 3
 #: Depth of a FIFO behind a kernel whose pace the data set: as much as LUT memory of the smallest kind holds, which is
 #: no larger than two registers.
 UNEVEN_DEPTH = 32
+#: By how much a period may grow, in all, to do without FIFOs that cost much.
+SPARING = 1.02
 #: Kernels that pass beats on as they come.
 _PASSING = ("bhc_fifo", "bhc_threshold", "bhc_width")
 
@@ -68,7 +70,25 @@ def size(layout: Layout, output: str, windows: int = MODEL_WINDOWS) -> tuple[dic
             for name, held in zip(join.links, join.held, strict=True):
                 depths[name] = max(depths[name], _skew(layout, channels, name, join) + held)
     timed, _ = model(layout, depths, output, windows)
-    return depths, timed
+    if layout.fabric.lut_ram:
+        return depths, timed
+    return _sparing(layout, depths, timed, output, windows)
+
+
+def _sparing(
+    layout: Layout, depths: dict[str, int], timed: Timing, output: str, windows: int
+) -> tuple[dict[str, int], Timing]:
+    """Without FIFOs that the period does not need, the largest first: they cost much where they are no LUT memory."""
+    kept, longest = dict(depths), timed.period * SPARING
+    held = {name for join in layout.joins for name in join.links}
+    for name in sorted(depths.keys() - held, key=lambda name: -depths[name] * layout.streams[name].width):
+        if depths[name] == DEFAULT_DEPTH:
+            continue
+        trial = {**kept, name: DEFAULT_DEPTH}
+        found, _ = model(layout, trial, output, windows)
+        if found.period <= longest:
+            kept, timed = trial, found
+    return kept, timed
 
 
 def _slowest_before(layout: Layout) -> dict[str, int]:

@@ -41,17 +41,25 @@ Goal = Rate | Fit
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What to build for. foldings: layers (by node name) whose folding the user gave."""
+    """What to build for. foldings: layers (by node name) whose folding the user gave. reserved: what of the available
+    the shell takes, which connects the design to the host.
+    """
 
     clock_mhz: float
     available: Resources
     goal: Goal = Fit()
     foldings: Mapping[str, Folding] = field(default_factory=dict)
     family: Family = Family.XC7
+    reserved: Resources = field(default_factory=Resources)
 
     @property
     def fabric(self) -> Fabric:
         return fabric(self.family)
+
+    @property
+    def room(self) -> Resources:
+        """What is left for the design."""
+        return self.available - self.reserved
 
 
 #: Whether layers may skip what does not change (auto: where it pays), or must if they can (on).
@@ -114,7 +122,7 @@ def _diagnose_edges(graph: Graph) -> None:
 
 
 def _too_big(made: Pipeline, target: Target) -> BhcError:
-    need, available, units = made.estimate, target.available, target.fabric.units
+    need, available, units = made.estimate, target.room, target.fabric.units
     largest = max(made.stages, key=lambda s: area.price(s.estimate))
     return fail(
         "BHC301",
@@ -183,9 +191,9 @@ def _schedule(planner: _Planner) -> Pipeline:
             case _:
                 assert_never(target.goal)
         tried.append(made)
-        if isinstance(target.goal, Rate) and made.estimate.fits(target.available):
+        if isinstance(target.goal, Rate) and made.estimate.fits(target.room):
             return made  # the first price is that of the smallest design
-    fitting = [made for made in tried if made.estimate.fits(target.available)]
+    fitting = [made for made in tried if made.estimate.fits(target.room)]
     if not fitting:
         raise _too_big(tried[0], target)
     return min(fitting, key=lambda made: made.cycles_per_window)
@@ -223,7 +231,7 @@ def _fit(options: Menu, share: float, planner: _Planner) -> Pipeline:
     more.
     """
     steps = budgets(options)
-    available = planner.target.available
+    available = planner.target.room
 
     def layers_alone(budget: int) -> Resources:
         picked = cheapest(options, budget)
