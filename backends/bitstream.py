@@ -124,7 +124,7 @@ HINTS: Mapping[Toolchain, str] = {
 
 
 def choose(board: Board, asked: str) -> Toolchain | None:
-    """The toolchain to use; None if the board has none that is installed. Raises BhcError (BHC541, BHC542)."""
+    """The toolchain to use; None if the board has none that this version can use. Raises BhcError (BHC541, BHC542)."""
     if asked != "auto":
         if asked not in board.toolchains:
             raise fail(
@@ -145,6 +145,14 @@ def _usable(board: Board, chain: Toolchain) -> bool:
 
 
 def absent(board: Board, chains: Sequence[Toolchain]) -> BhcError:
+    """That a board has no toolchain."""
+    if board.family is Family.XC7:
+        return fail(
+            "BHC601",
+            f"makes the netlist for {board.name}, and no bitstream of it",
+            origin="bhc build",
+            hint=f"the netlist is {FOLDER}/{NETLIST}; compile with --backend hls for a project of Vitis HLS and Vivado",
+        )
     return fail(
         "BHC541",
         f"no bitstream was made for {board.name}: {' and '.join(chains)} {'is' if len(chains) == 1 else 'are'} missing",

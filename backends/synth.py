@@ -41,7 +41,7 @@ _COMMANDS: Mapping[Family, str] = {
     Family.GOWIN: "synth_gowin -nodsp",
 }
 _NO_PADS: Mapping[Family, tuple[str, ...]] = {Family.XC7: ("-noiopad", "-noclkbuf"), Family.GOWIN: ("-noiopads",)}
-#: Modules that the library wants mapped whole are for LUT6: a binary network takes 37 % more of an ECP5 with them.
+#: Modules that the library wants mapped whole are for LUT6: with them a binary network takes a third more of an ECP5.
 _DISSOLVE = "setattr -mod -unset keep_hierarchy *"
 #: A family without memories of LUTs has flip-flops instead: Yosys else refuses what the library says of them.
 _FLIP_FLOP_MEMORIES = 'proc\nsetattr -set ram_style "registers" a:ram_style=distributed'

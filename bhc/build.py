@@ -216,8 +216,8 @@ class Build:
         """Make the bitstream for the board, which the report then describes; its file is in the build's folder.
 
         toolchain: nextpnr, vivado or openxc7; auto takes the first of the board's that is installed. Of a 7-series
-        design without one, the netlist and its figures are kept all the same. Raises BhcError: BHC541 to BHC544,
-        BHC540 and BHC819 for a clock that cannot be, and BHC602 unless the build is of the rtl backend.
+        design the netlist and its figures are kept. Raises BhcError: BHC541 to BHC544; BHC540 and BHC819 for a clock
+        that cannot be; BHC601 for a 7-series board; BHC602 unless the build is of the rtl backend.
         """
         self._only_rtl("bhc build", "a bitstream is made of Verilog")
         if self.directory is None:

@@ -72,8 +72,9 @@ def _toolchains() -> Iterator[Finding]:
             of_it = [board.name for board in known if chain in board.toolchains and board.family is family]
             if not of_it:
                 continue
-            name = bitstream.programs(chain, family)[0]
-            found = _package(f"yowasp-{name}") or "the system's" if bitstream.is_installed(chain, family) else None
+            name, *_ = bitstream.programs(chain, family)
+            present = bitstream.is_installed(chain, family)
+            found = (_package(f"yowasp-{name}") or "the system's") if present else None
             yield Finding(name, found, f"build for {', '.join(of_it)}", bitstream.HINTS[chain])
 
 

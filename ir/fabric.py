@@ -116,7 +116,7 @@ ECP5 = Fabric(
     table=Limit(8, 2048),
     weights=Limit(8, 8192),
     logic={
-        "bhc_mvu": (2.1, 0.0),
+        "bhc_mvu": (2.0, 0.0),
         "bhc_dw": (2.0, 0.0),
         "bhc_delta": (2.0, 0.0),
         "bhc_window": (2.2, 0.0),
@@ -142,7 +142,7 @@ ICE40 = Fabric(
     table=Limit(8, 1024),
     weights=Limit(8, 4096),
     logic={
-        "bhc_mvu": (1.65, 0.5),
+        "bhc_mvu": (1.1, 0.5),
         "bhc_dw": (1.0, 0.6),
         "bhc_delta": (1.7, 0.5),
         "bhc_window": (3.1, 0.0),
