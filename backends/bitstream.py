@@ -202,8 +202,8 @@ def _place(board: Board, constraints: str, clock_mhz: float) -> tuple[str, ...]:
             device = (f"--{die}", "--package", package, "--speed", speed)
             return (*common, *device, "--lpf", constraints, "--textcfg", router.routed)
         case Family.GOWIN:
-            device = ("--device", board.part, "--vopt", f"family={board.die}", "--vopt", f"cst={constraints}")
-            return (*common, *device, "--write", router.routed)
+            options = ("--vopt", f"family={board.die}", "--vopt", f"cst={constraints}")
+            return (*common, "--device", board.part, *options, "--write", router.routed)
         case Family.XC7:
             raise AssertionError("nextpnr of 7-series is another toolchain")
         case _:
