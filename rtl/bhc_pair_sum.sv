@@ -1,0 +1,98 @@
+// Sum of pairs of products with bipolar weights, from the pairs' sums and differences, which many rows share.
+//
+//   sum_o = sum over the pairs p of (weight[2p] * (weights equal ? sum[p] : difference[p]) + Offset)
+//           + (OddBits > 0: weight[2*Pairs] = 1 ? odd_i : 2^OddBits - 1 - odd_i),
+// modulo 2^OutBits, weights +1 (1) and -1 (0). Sums and differences are two's complement, never the most negative number; Offset
+// is 2^(ValueBits-1), or one less if Less = 1. Pair 0 and weight 0 lie in the least significant bits.
+// Stages (0 to 2) pipeline registers, enabled by en_i, no reset: bhc_heap's.
+//
+// Chains of up to four adders, in which a LUT chooses a bit of the sum or the difference, inverts it, and adds it to the chain: one
+// LUT a bit and pair. The 1 that makes an inverted number a negative one is the carry into its adder; carries out go to the
+// heap that adds the chains up.
+module bhc_pair_sum #(
+  parameter int unsigned ValueBits = 9,
+  parameter int unsigned Pairs = 4,
+  parameter int unsigned OddBits = 0,
+  parameter int unsigned Less = 0,
+  parameter int unsigned OutBits = 12,
+  parameter int unsigned Stages = 0,
+  localparam int unsigned OddWidth = OddBits > 0 ? OddBits : 1,
+  localparam int unsigned Weights = 2 * Pairs + (OddBits > 0 ? 1 : 0)
+) (
+  input  logic                       clk_i,
+  input  logic                       en_i,
+  input  logic [Pairs*ValueBits-1:0] sums_i,
+  input  logic [Pairs*ValueBits-1:0] differences_i,
+  input  logic [OddWidth-1:0]        odd_i,
+  input  logic [Weights-1:0]         w_i,
+  output logic [OutBits-1:0]         sum_o
+);
+  localparam int unsigned Longest = 4;
+  localparam int unsigned Chains = (Pairs + Longest - 1) / Longest;
+  // The first adder of a chain takes the 1 that its pair has too much; those of the others are left.
+  localparam logic [OutBits-1:0] Constant = Less != 0 ? -OutBits'(Pairs - Chains) : '0;
+
+  function automatic int unsigned first(input int unsigned chain);
+    first = chain * Pairs / Chains;
+  endfunction
+
+  // A column of the heap holds a bit of every chain, above those the carries, then one of the odd element and of the constant.
+  function automatic int unsigned chained(input int unsigned column);
+    chained = column < ValueBits ? Chains : column == ValueBits ? Pairs - Chains : 0;
+  endfunction
+  function automatic int unsigned height(input int unsigned column);
+    height = chained(column) + (column < OddBits ? 1 : 0) + (Constant[column] ? 1 : 0);
+  endfunction
+  function automatic int unsigned start(input int unsigned column);
+    start = 0;
+    for (int unsigned c = 0; c < column; c++) start = start + height(c);
+  endfunction
+  function automatic logic [16*OutBits-1:0] heights();
+    for (int unsigned c = 0; c < OutBits; c++) heights[16*c +: 16] = 16'(height(c));
+  endfunction
+  localparam int unsigned Total = start(OutBits);
+
+  logic [Total-1:0] heap;
+  for (genvar g = 0; g < Chains; g++) begin : gen_chain
+    localparam int unsigned First = first(g);
+    localparam int unsigned Last = first(g + 1) - 1;
+    for (genvar p = First; p <= Last; p++) begin : gen_pair
+      logic minus;
+      logic [ValueBits-1:0] value, before;
+      assign minus = ~w_i[2*p];
+      // Offset binary.
+      assign value = (w_i[2*p] ^ w_i[2*p+1] ? differences_i[p*ValueBits +: ValueBits] : sums_i[p*ValueBits +: ValueBits])
+                     ^ {~minus, {(ValueBits-1){minus}}};
+      // before + value + minus. As a difference: Yosys (alumacc) puts the operands of a sum in an order of its own, and the first
+      // one, which also feeds the carry chain, must be a signal that no LUT makes. keep: as in bhc_heap.
+      (* keep *) logic [ValueBits+1:0] sum;
+      assign sum = {1'b0, before, minus} - {1'b1, ~value, ~minus};
+      logic unused;
+      assign unused = ^{sum[ValueBits+1], sum[0]};
+      if (p == First) begin : gen_first
+        assign before = {ValueBits{Less != 0}};
+      end else begin : gen_next
+        assign before = gen_pair[p-1].sum[ValueBits:1];
+        assign heap[start(ValueBits) + p - g - 1] = sum[ValueBits+1];
+      end
+    end
+    for (genvar c = 0; c < ValueBits; c++) begin : gen_bit
+      assign heap[start(c) + g] = gen_pair[Last].sum[c+1];
+    end
+  end
+  for (genvar c = 0; c < OutBits; c++) begin : gen_column
+    if (c < OddBits) begin : gen_odd
+      assign heap[start(c) + chained(c)] = odd_i[c] ~^ w_i[2*Pairs];
+    end
+    if (Constant[c]) begin : gen_one
+      assign heap[start(c+1) - 1] = 1'b1;
+    end
+  end
+  if (OddBits == 0) begin : gen_no_odd
+    logic unused;
+    assign unused = ^odd_i;
+  end
+
+  bhc_heap #(.OutBits(OutBits), .Heights(heights()), .Total(Total), .Stages(Stages)) u_heap (
+    .clk_i, .en_i, .data_i(heap), .sum_o);
+endmodule
