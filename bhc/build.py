@@ -210,7 +210,7 @@ class Build:
             )
         design = self.pipeline
         with self._workdir() as workdir, self.progress.step("synthesising"):
-            result = synth.synth(design, workdir, progress=self._stage_done)
+            result = synth.synth(design, workdir, family=self.settings.schedule.family, progress=self._stage_done)
         total = result.total.resources
         stages = {name: area.resources for name, area in result.stages.items()}
         self._save(self._report.synthesized(total, stages))

@@ -21,7 +21,7 @@ from bhc.ir.schedule import Delta, Fit, Goal, Rate, Target
 from bhc.records import RecordError, from_plain, to_plain, to_toml
 from bhc.version import __version__
 
-SCHEMA = 1
+SCHEMA = 2
 
 Backend = Literal["rtl", "hls", "hls4ml", "finn"]
 Mode = Literal["window", "stream"]
@@ -63,11 +63,10 @@ class ModelFile:
 
 @dataclass(frozen=True, slots=True)
 class BoardFile:
-    """The board, as far as a build depends on it; what it has is in `schedule.available`."""
+    """The board, as far as a build depends on it; what it has is in `schedule`."""
 
     name: str
     part: str
-    family: boards.Family
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,11 +226,11 @@ def resolve(options: Options, model: ModelFile) -> Settings:
         schema=SCHEMA,
         bhc=__version__,
         model=model,
-        board=BoardFile(board.name, board.part, board.family),
+        board=BoardFile(board.name, board.part),
         backend=cast(Backend, options.backend),
         mode=cast(Mode, options.mode),
         delta=cast(Delta, options.delta),
-        schedule=Target(clock, board.resources, _goal(fps, fit, clock), dict(sorted(foldings.items()))),
+        schedule=Target(clock, board.resources, _goal(fps, fit, clock), dict(sorted(foldings.items())), board.family),
         hop=options.hop,
         hls4ml=_hls4ml(options) if options.backend == "hls4ml" else None,
     )

@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from bhc.backends.compare import ActivityRow
+from bhc.ir.fabric import Family
 from bhc.ir.pipeline import Folding, Pipeline, Resources, Stage
 from bhc.ir.schedule import Delta
 from bhc.ir.tradeoff import Row
 from bhc.options import Settings
 from bhc.records import RecordError, from_plain, to_plain
 
-SCHEMA = 1
+SCHEMA = 2
 Against = Literal["onnxruntime", "qonnx", "simulator", "hls", "rtl", "netlist"]
 
 
@@ -43,10 +44,11 @@ class ModelRow:
 
 @dataclass(frozen=True, slots=True)
 class TargetRow:
-    """The board, its device, and the clock."""
+    """The board, its device, and the clock. family: in whose units resources are counted (docs/report.md)."""
 
     board: str
     part: str
+    family: Family
     clock_mhz: float
 
 
@@ -278,7 +280,7 @@ def make(
         schema=SCHEMA,
         bhc=settings.bhc,
         model=model,
-        target=TargetRow(settings.board.name, settings.board.part, clock),
+        target=TargetRow(settings.board.name, settings.board.part, settings.schedule.family, clock),
         backend=settings.backend,
         mode=settings.mode,
         hop=settings.hop,

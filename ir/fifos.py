@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bhc.ir import area, timing
+from bhc.ir.fabric import Fabric
+from bhc.ir.layers import fifo_style
 from bhc.ir.layout import DEFAULT_DEPTH, Join, Layout
-from bhc.ir.pipeline import Stage, Style
+from bhc.ir.pipeline import Stage
 from bhc.ir.timing import Channel, Timing
 
 #: Windows that the timing model runs: enough to fill every ring buffer and settle.
@@ -160,11 +162,12 @@ def _skew(layout: Layout, channels: Mapping[str, Channel], name: str, join: Join
 
 def with_depths(layout: Layout, depths: Mapping[str, int]) -> tuple[Stage, ...]:
     """The stages, their FIFOs at these depths."""
-    return tuple(_sized(stage, depths) if stage.kernel == "bhc_fifo" else stage for stage in layout.stages)
+    return tuple(
+        _sized(stage, depths, layout.fabric) if stage.kernel == "bhc_fifo" else stage for stage in layout.stages
+    )
 
 
-def _sized(stage: Stage, depths: Mapping[str, int]) -> Stage:
+def _sized(stage: Stage, depths: Mapping[str, int], fabric: Fabric) -> Stage:
     depth, width = depths[stage.sources[0]], stage.params["Width"]
-    style = Style.BLOCK if depth * width > 8192 and depth > 128 else Style.LUT
-    params = {**stage.params, "Depth": depth, "Style": int(style)}
-    return replace(stage, params=params, estimate=area.estimate("bhc_fifo", params))
+    params = {**stage.params, "Depth": depth, "Style": int(fifo_style(depth, width, fabric))}
+    return replace(stage, params=params, estimate=area.estimate("bhc_fifo", params, (), fabric))
