@@ -30,7 +30,7 @@ from bhc.ir.layers import compute_layers
 from bhc.ir.ops import IntArray
 from bhc.ir.pipeline import Folding, Pipeline, Resources
 from bhc.ir.profile import Profile
-from bhc.ir.schedule import FIT_MARGIN, Fit, Target, schedule
+from bhc.ir.schedule import FIT_MARGIN, Delta, Fit, Target, schedule
 from bhc.simulator import Network
 from bhc.training.recipe import read
 from bhc.training.run import load_data
@@ -44,6 +44,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--share", type=float, default=0.25, help="of the board that the design may fill")
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--no-synth", action="store_true", help="leave Yosys out: LUTs are estimates then")
+    parser.add_argument("--modes", action="store_true", help="compare off, on and auto within the same share instead")
+    parser.add_argument("--stalls", type=int, metavar="SEED", help="simulate with random pauses too")
     return parser.parse_args()
 
 
@@ -117,10 +119,21 @@ def designs(net: Net, share: float) -> list[tuple[str, Pipeline]]:
     ]
 
 
-def simulated(net: Net, design: Pipeline) -> CosimResult:
+def modes(net: Net, share: float) -> list[tuple[str, Pipeline]]:
+    board = boards.load("pynq-z2")
+    target = Target(board.clock_mhz, board.resources, Fit(share))
+    kinds: tuple[Delta, ...] = ("auto", "off", "on")
+    return [(f"--delta {kind}", schedule(net.graph, net.name, target, kind, net.profile)) for kind in kinds]
+
+
+def simulated(net: Net, design: Pipeline, stalls: int | None) -> CosimResult:
     with TemporaryDirectory() as folder:
-        result = cosim.cosim(design, net.graph, {net.graph.inputs[0].name: net.test}, Path(folder))
-    assert result.mismatches == 0, result.first_mismatch
+        given = {net.graph.inputs[0].name: net.test}
+        result = cosim.cosim(design, net.graph, given, Path(folder))
+        assert result.mismatches == 0, result.first_mismatch
+        if stalls is not None:
+            again = cosim.cosim(design, net.graph, given, Path(folder), stalls=stalls)
+            assert (again.mismatches, again.values) == (0, result.values), again.first_mismatch
     return result
 
 
@@ -129,10 +142,10 @@ def synthesized(design: Pipeline) -> Resources:
         return synth.synth(design, Path(folder)).total.resources
 
 
-def report(net: Net, made: Sequence[tuple[str, Pipeline]], *, estimate: bool) -> None:
+def report(net: Net, made: Sequence[tuple[str, Pipeline]], *, estimate: bool, stalls: int | None) -> None:
     base: float | None = None
     for name, design in made:
-        result = simulated(net, design)
+        result = simulated(net, design, stalls)
         measured = result.cycles_per_window_measured
         assert measured is not None
         base = base or measured
@@ -151,7 +164,8 @@ def main() -> None:
     for pair in options.model:
         path, recipe = map(Path, pair.rsplit(":", 1))
         net = load(path, recipe, options.data, options.hop, options.minutes)
-        report(net, designs(net, options.share), estimate=options.no_synth)
+        made = (modes if options.modes else designs)(net, options.share)
+        report(net, made, estimate=options.no_synth, stalls=options.stalls)
 
 
 if __name__ == "__main__":

@@ -365,7 +365,7 @@ def targets(arguments: Namespace) -> None:
         has, units = board.resources, fabric(board.family).units
         figures = (f"{has.lut:,} {units.lut}", f"{has.bram:g} {units.bram}", f"{has.dsp:,} {units.dsp}")
         makers = ", ".join(board.toolchains)
-        rows.append((board.name, board.title, board.part, *figures, f"{board.clock_mhz:g}", board.shell, makers))
+        rows.append((board.name, board.title, board.part, *figures, f"{board.clock_mhz:g}", board.shell or "", makers))
     _say(arguments, *_columns(rows))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from bhc.backends.bitstream import Bitstream
 from bhc.backends.compare import ActivityRow
@@ -20,7 +20,9 @@ from bhc.ir.tradeoff import Row
 from bhc.options import Settings
 from bhc.records import RecordError, from_plain, to_plain
 
-SCHEMA = 2
+SCHEMA = 1
+#: What block RAM is called in the file, by family; elsewhere as in Resources.
+_BRAM = {Family.XC7: "bram36"}
 Against = Literal["onnxruntime", "qonnx", "simulator", "hls", "rtl", "netlist"]
 
 
@@ -229,7 +231,8 @@ class Report:
     build: Bitstream | None = None
 
     def dump(self) -> str:
-        return json.dumps(to_plain(self), indent=1, ensure_ascii=False) + "\n"
+        plain = _renamed(to_plain(self), "bram", _BRAM.get(self.target.family, "bram"))
+        return json.dumps(plain, indent=1, ensure_ascii=False) + "\n"
 
     def verified(self, entry: Verification) -> Report:
         """With one more comparison; it takes the place of an earlier one of the same kind."""
@@ -250,7 +253,16 @@ def parse(text: str) -> Report:
         raise RecordError(f"not JSON: {error}") from error
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         raise RecordError(f"not a report of schema {SCHEMA}, which this version of bhc reads")
+    for name in _BRAM.values():
+        data = _renamed(data, name, "bram")
     return from_plain(Report, data)
+
+
+def _renamed(value: Any, old: str, new: str) -> Any:
+    """With another key for block RAM in all resources."""
+    if isinstance(value, dict):
+        return {new if key == old and "lut" in value else key: _renamed(item, old, new) for key, item in value.items()}
+    return [_renamed(item, old, new) for item in value] if isinstance(value, list) else value
 
 
 def _stage(stage: Stage) -> StageRow:

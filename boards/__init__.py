@@ -60,7 +60,8 @@ class Board:
     part: the vendor's ordering code, with package and speed grade.
     resources: all that the device has, in units of its family.
     clock_mhz: clock of the accelerator unless the user asks for another.
-    shell: what connects it to the host. toolchains: what can make its bitstream, the best first.
+    shell: what connects it to the host; None: nothing that bhc knows. toolchains: what can make its bitstream, the best
+    first.
     loader: the board's name in openFPGALoader; None if it does not know it.
     die: the device's name in nextpnr, where the part does not tell it.
     clock: None if the shell brings it. pins: by the shell's name for them.
@@ -73,7 +74,7 @@ class Board:
     part: str
     resources: Resources
     clock_mhz: float
-    shell: Shell
+    shell: Shell | None
     toolchains: tuple[Toolchain, ...]
     sources: tuple[str, ...]
     loader: str | None = None
@@ -104,6 +105,10 @@ def load(board: str | Path) -> Board:
     return _parse(_SHIPPED / f"{board}.toml")
 
 
+def _resources(table: Mapping[str, int]) -> Resources:
+    return Resources(**{"bram" if name == "bram36" else name: count for name, count in table.items()})
+
+
 def parse(text: str, origin: str) -> Board:
     """A board from the text of its file. Raises BhcError (BHC401 to BHC404)."""
     try:
@@ -118,10 +123,10 @@ def parse(text: str, origin: str) -> Board:
         title=table["title"],
         family=Family(table["family"]),
         part=table["part"],
-        resources=Resources(**table["resources"]),
+        resources=_resources(table["resources"]),
         clock_mhz=float(table["clock_mhz"]),
-        shell=Shell(table["shell"]),
-        toolchains=tuple(map(Toolchain, table["toolchains"])),
+        shell=Shell(table["shell"]) if "shell" in table else None,
+        toolchains=tuple(map(Toolchain, table.get("toolchains", ()))),
         sources=tuple(table["sources"]),
         loader=table.get("loader"),
         die=table.get("die"),
@@ -186,8 +191,8 @@ _BOARD = {
     "part": _TEXT,
     "die": _Rule("a text", _is_text, required=False),
     "clock_mhz": _FREQUENCY,
-    "shell": _Rule(f"one of {', '.join(Shell)}", lambda value: value in tuple(Shell)),
-    "toolchains": _Rule(f"a list of {', '.join(Toolchain)}", _is_toolchains),
+    "shell": _Rule(f"one of {', '.join(Shell)}", lambda value: value in tuple(Shell), required=False),
+    "toolchains": _Rule(f"a list of {', '.join(Toolchain)}", _is_toolchains, required=False),
     "loader": _Rule("a text", _is_text, required=False),
     "sources": _Rule("a list of at least one text", _is_texts),
     "resources": _TABLE,
@@ -195,6 +200,8 @@ _BOARD = {
     "pins": _Rule("a table", _is_table, required=False),
 }
 _RESOURCES = {resource.name: _COUNT for resource in fields(Resources)}
+#: Block RAM of 7-series is counted in RAMB36, and has their name.
+_RESOURCES_XC7 = {name.replace("bram", "bram36"): rule for name, rule in _RESOURCES.items()}
 _CLOCK = {"pin": _TEXT, "standard": _TEXT, "mhz": _FREQUENCY}
 _PIN = {
     "pin": _TEXT,
@@ -232,7 +239,8 @@ def _check(origin: str, table: Mapping[str, object], rules: Mapping[str, _Rule],
 def _findings(origin: str, table: Mapping[str, Any]) -> Iterator[Diagnostic]:
     """Everything that is wrong with a board file."""
     yield from _check(origin, table, _BOARD)
-    for name, rules in (("resources", _RESOURCES), ("clock", _CLOCK), ("pins", _PINS)):
+    resources = _RESOURCES if table.get("family") in {*Family} - {Family.XC7} else _RESOURCES_XC7
+    for name, rules in (("resources", resources), ("clock", _CLOCK), ("pins", _PINS)):
         if isinstance(table.get(name), dict):
             yield from _check(origin, table[name], rules, prefix=f"{name}.")
     pins = table.get("pins")

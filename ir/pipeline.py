@@ -97,6 +97,11 @@ class Resources:
     bram: float = 0.0
     dsp: int = 0
 
+    @property
+    def bram36(self) -> float:
+        """The block RAM of 7-series, in RAMB36, by the name that report.json gives it there."""
+        return self.bram
+
     def __add__(self, other: Resources) -> Resources:
         return Resources(self.lut + other.lut, self.ff + other.ff, self.bram + other.bram, self.dsp + other.dsp)
 

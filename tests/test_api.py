@@ -173,6 +173,50 @@ def test_streaming(model: Path, tmp_path: Path) -> None:
         build.simulate(inputs.Windows(recordings, labels[:5]))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["window", "stream"])
+def test_skipping(model: Path, tmp_path: Path, mode: str) -> None:
+    """Layers that skip what does not change: the same bits, and the report has what was predicted and counted."""
+    rng = np.random.default_rng(7)
+    steps = rng.normal(0, 3, (2, 3, 240)) * (rng.random((2, 3, 240)) < 0.1)
+    recordings = np.cumsum(steps, axis=2).clip(-3, 3).astype(np.float32)
+    hop = 3 if mode == "stream" else None
+    x = recordings if hop else recordings.reshape(2, 3, 20, 12).transpose(0, 2, 1, 3).reshape(40, 3, 12)
+    options: dict[str, Any] = {"mode": mode, "hop": hop, "fps": 1_000_000}
+    made = bhc.compile(model, delta="on", calibrate=x, out=tmp_path / "build", verify=x, **options)
+    assert [entry.mismatches for entry in made.report.verification] == [0]
+    build = bhc.load(tmp_path / "build")
+    found = build.report.delta
+    assert found is not None
+    assert (found.mode, found.calibrated) == ("on", True)
+    skips = {row.name for row in found.stages if row.choice == "delta"}
+    assert skips
+    assert all(row.why_dense for row in found.stages if row.name not in skips)
+    entry = build.cosim(x, activity=True)
+    assert entry.mismatches == 0
+    assert entry.cycles_per_window_measured is not None
+    assert (
+        abs(entry.cycles_per_window_measured - build.report.cycles_per_window) <= 0.15 * build.report.cycles_per_window
+    )
+    counted = bhc.load(tmp_path / "build").report.activity
+    assert counted is not None
+    assert counted.windows == entry.windows
+    assert {row.stage for row in counted.stages if row.events} == skips
+    assert build.cosim(x[:1], stalls=3).mismatches == build.cosim(x[:1], backend="hls").mismatches == 0
+    dense = bhc.compile(model, **options)
+    assert np.array_equal(build.simulate(x).y, dense.simulate(x).y)
+    assert "Skipping" in html.page(build.report)
+
+    (tmp_path / "build" / "profile.npy").write_bytes(b"")
+    with pytest.raises(BhcError, match=r"BHC606\] .*profile.npy"):
+        bhc.load(tmp_path / "build")
+    with pytest.raises(BhcError, match="BHC612"):
+        bhc.compile(model, delta="auto", calibrate=x[:, :2], **options)
+    guessed = bhc.compile(model, delta="auto", **options).report.delta
+    assert guessed is not None
+    assert not guessed.calibrated
+
+
 def test_streaming_needs_the_same_head_everywhere(tmp_path: Path) -> None:
     rng = np.random.default_rng(6)
     net = Net(3, 12)
@@ -206,7 +250,7 @@ def test_damaged_folders(model: Path, tmp_path: Path, name: str, damage: str) ->
     content = (tmp_path / name).read_bytes()
     changes = {
         "cut": content[: len(content) // 2],
-        "changed": content.replace(b"2", b"7", 3),
+        "changed": content.replace(b"1" if name == "report.json" else b"2", b"7", 3),
         "bytes": b"\xff" + content,
     }
     (tmp_path / name).write_bytes(changes[damage])

@@ -366,6 +366,7 @@ REFUSED = {
     "FINN pads with -1 (bipolar values) only, not with 1": of_ops(
         bipolar(8, 4), Pad(Pads(top=1), 1), Dense(signs(2, 36))
     ),
+    "FINN remembers nothing from row to row": of_ops(NUMBERS, Hold(2), SumPool((8, 1), (1, 1))),
     "FINN pools without dilation, and this has 2x1": of_ops(NUMBERS, MaxPool((2, 1), (2, 1), (2, 1))),
     "FINN pools no windows of 2x1 with a longer stride of 3x1": of_ops(NUMBERS, MaxPool((2, 1), (3, 1))),
     "FINN pads pools alike on both sides, not [1, 0, 0, 0]": of_ops(NUMBERS, MaxPool((2, 1), (1, 1), pads=Pads(top=1))),

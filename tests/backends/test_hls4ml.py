@@ -18,7 +18,7 @@ from bhc.backends.plan import BuildPlan
 from bhc.diagnostics import BhcError
 from bhc.ir import passes, text
 from bhc.ir.graph import Builder, Graph
-from bhc.ir.ops import Add, Concat, Conv, Dense, MaxPool, Op, Pad, Pads, Threshold
+from bhc.ir.ops import Add, Concat, Conv, Dense, Hold, MaxPool, Op, Pad, Pads, Threshold
 from bhc.ir.schedule import Rate, Target, schedule
 from bhc.ir.types import Range, Type, bipolar
 from tests import tiny
@@ -192,6 +192,15 @@ def test_images_in_streams() -> None:
         "  hint: bhc compile --backend hls"
     )
     assert project(graph, io="parallel").files
+
+
+def test_held_rows() -> None:
+    with pytest.raises(BhcError) as caught:
+        project(one(Hold(2), Type((6, 2), Range(0, 7))))
+    assert str(caught.value) == (
+        "error[BHC520] 'Node_7': hls4ml cannot express this hold exactly: its layers remember nothing from row to row\n"
+        "  hint: bhc compile --backend hls"
+    )
 
 
 def test_readers_of_a_stream() -> None:

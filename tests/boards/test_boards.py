@@ -23,7 +23,7 @@ sources = ["its data sheet"]
 [resources]
 lut = 63_400
 ff = 126_800
-bram = 135
+bram36 = 135
 dsp = 240
 [clock]
 pin = "E3"
@@ -123,7 +123,7 @@ def test_every_mistake_is_said_at_once(board_file: Path) -> None:
         "error[BHC402] mine.toml: missing key 'resources.lut'",
         "  hint: it must be a whole number, 0 or more",
         "error[BHC403] mine.toml: unknown key 'resources.luts'",
-        "  hint: the keys are lut, ff, bram, dsp",
+        "  hint: the keys are lut, ff, bram36, dsp",
     ]
 
 
@@ -144,9 +144,9 @@ def test_every_mistake_is_said_at_once(board_file: Path) -> None:
         ("62.5", "true", "'clock_mhz' is True; it must be a positive number"),
         ('["its data sheet"]', "[]", "'sources' is []; it must be a list of at least one text"),
         ('["its data sheet"]', "[1]", "'sources' is [1]; it must be a list of at least one text"),
-        ("135", "135.5", "'resources.bram' is 135.5; it must be a whole number, 0 or more"),
-        ("135", "-1", "'resources.bram' is -1; it must be a whole number, 0 or more"),
-        ("135", "true", "'resources.bram' is True; it must be a whole number, 0 or more"),
+        ("135", "135.5", "'resources.bram36' is 135.5; it must be a whole number, 0 or more"),
+        ("135", "-1", "'resources.bram36' is -1; it must be a whole number, 0 or more"),
+        ("135", "true", "'resources.bram36' is True; it must be a whole number, 0 or more"),
     ],
 )
 def test_wrong_value(board_file: Path, good: str, bad: str, message: str) -> None:
