@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bhc.backends import activity as activities
-from bhc.backends import netlist
+from bhc.backends import netlist as netlists
 from bhc.backends.beats import beat_bytes, pack
 from bhc.backends.compare import (
     ActivityRow,
@@ -34,13 +34,13 @@ from bhc.backends.compare import (
     source,
     workload,
 )
+from bhc.backends.netlist import Netlist
 from bhc.backends.plan import BuildPlan
 from bhc.backends.rtl import TOP, emit, stream_signals
 from bhc.backends.runner import Job, Tool, file_errors, find_verilator, run, write
 from bhc.backends.verilated import FLAGS, clear, compile_program, is_current, recipe, verilate
 from bhc.diagnostics import BhcError, fail
 from bhc.ir import timing
-from bhc.ir.fabric import Family
 from bhc.ir.graph import Graph
 from bhc.ir.ops import IntArray
 from bhc.ir.pipeline import Pipeline, Stage
@@ -96,12 +96,10 @@ def plan(pipeline: Pipeline, *, activity: bool = False) -> BuildPlan:
     return made | activities.plan(pipeline) if activity else made
 
 
-def netlist_plan(pipeline: Pipeline, text: str, family: Family) -> BuildPlan:
-    """As `plan`, with a netlist for a family in place of the SystemVerilog and the memory images."""
-    with_rtl = plan(pipeline)
-    return netlist.plan(text, family) | BuildPlan(
-        {name: with_rtl.files[name] for name in (_STREAMS, _CONTROL, _DRIVER)}
-    )
+def netlist_plan(pipeline: Pipeline, made: Netlist) -> BuildPlan:
+    """As `plan`, with the netlist in place of the SystemVerilog and the memory images."""
+    design = plan(pipeline).files
+    return netlists.plan(made) | BuildPlan({name: design[name] for name in (_STREAMS, _CONTROL, _DRIVER)})
 
 
 def lint(sources: BuildPlan, workdir: Path) -> tuple[str, ...]:
@@ -134,22 +132,22 @@ def _build(pipeline: Pipeline, directory: Path, logs: Path, *, trace: bool, acti
     return compile_program(directory, logs, "cosim", _DRIVER, made_of, trace=trace, flags=flags)
 
 
-def _build_netlist(pipeline: Pipeline, family: Family, directory: Path, logs: Path, *, trace: bool) -> Path:
-    """The simulator of the netlist for a family, built anew only if that has changed."""
-    text = netlist.synthesize(pipeline, family, directory.parent / "netlist", logs / "netlist-synth.log")
-    sources = netlist_plan(pipeline, text, family)
+def _build_netlist(pipeline: Pipeline, made: Netlist, directory: Path, logs: Path, *, trace: bool) -> Path:
+    """The simulator of a netlist, built anew only if that has changed."""
+    sources = netlist_plan(pipeline, made)
     made_of = recipe(sources)
     write(sources, directory)
     if is_current(directory, made_of):
         return directory / "simulator"
     clear(directory)
     tool, _ = find_verilator()
-    options = (*FLAGS, *(("--trace-vcd",) if trace else ()), "--Mdir", "model", *netlist.options(family), _CONTROL)
+    cells = netlists.options(made.family)
+    options = (*FLAGS, *(("--trace-vcd",) if trace else ()), "--Mdir", "model", *cells, _CONTROL)
     log = logs / "netlist-verilator.log"
     try:
         verilate(tool, sources, TOP, directory, log, options)
     except BhcError as error:
-        raise netlist.refused(error, log) from error
+        raise netlists.refused(error, log) from error
     return compile_program(directory, logs, "netlist", _DRIVER, made_of, trace=trace, flags=("-DBHC_ACTIVITY=0",))
 
 
@@ -251,28 +249,28 @@ def cosim(
     stalls: int | None = None,
     vcd: Path | None = None,
     activity: bool = False,
-    family: Family | None = None,
+    netlist: Netlist | None = None,
 ) -> CosimResult:
     """Simulate the design on N >= 1 windows and compare every stream that carries a value with the evaluator.
 
     inputs: the graph's integer input, (N, *shape); of a streamed graph (bhc.ir.stream), a recording (R, *shape without
     rows), or several, with a reset between them. workdir: gets build/cosim and logs/. stalls: seed of
     random pauses at both ends; None for none. vcd: file for waveforms. activity: count what every stage does, in a
-    simulator of its own; not of a netlist. family: simulate the netlist for it in place of the SystemVerilog.
+    simulator of its own; not of a netlist. netlist: of the design, to simulate in place of the SystemVerilog.
     Raises BhcError (BHC501..BHC504, BHC511..BHC513; of a netlist BHC515), and evaluate.RangeError for inputs outside
     their types. A mismatch is not an error here: it is in the result.
     """
     load = workload(graph, inputs)
     entry, data = source(pipeline, load)
     wanted = [beats(pipeline, load, part) for part in load.runs]
-    name = "cosim" + ("" if family is None else "-netlist")
+    name = "cosim" + ("" if netlist is None else "-netlist")
     name += ("" if vcd is None else "-vcd") + ("-activity" if activity else "")
     directory = (workdir / "build" / name).resolve()
     logs = (workdir / "logs").resolve()
-    if family is None:
+    if netlist is None:
         simulator = _build(pipeline, directory, logs, trace=vcd is not None, activity=activity)
     else:
-        simulator = _build_netlist(pipeline, family, directory, logs, trace=vcd is not None)
+        simulator = _build_netlist(pipeline, netlist, directory, logs, trace=vcd is not None)
 
     records = directory / "records"
     with file_errors("write", directory):
@@ -291,7 +289,7 @@ def cosim(
     try:
         run(Job(Tool((str(simulator),)), arguments, directory, log))
     except BhcError as error:
-        raise netlist.refused(error, log) from error
+        raise netlists.refused(error, log) from error
 
     state, cycles, seen = _read_summary(records, tuple(producers(pipeline)))
     if state != "finished":

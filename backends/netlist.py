@@ -1,8 +1,8 @@
 """The netlist of a design: Verilog of a family's cells by Yosys, and models of the cells to simulate it with.
 
 Every stage stays a module, so that the streams between them keep their names. Logic, carry chains and memories of LUTs
-are simulated with Yosys' own models, from where it is installed; block RAMs, which are black boxes there, and flip-flops
-with those of backends/cells.
+are simulated with Yosys' own models, from where it is installed; block RAMs, which are black boxes there, and
+flip-flops with those of backends/cells.
 
 Diagnostics: BHC515 a cell, or a mode of it, has no model.
 """
@@ -38,6 +38,14 @@ class _Models:
 
     library: str
     cells: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Netlist:
+    """A netlist: Verilog whose top module is called as the design's."""
+
+    family: Family
+    text: str
 
 
 def _cells(text: str) -> frozenset[str]:
@@ -90,11 +98,12 @@ write_verilog -noattr {_FILE}
 """
 
 
-def synthesize(pipeline: Pipeline, family: Family, directory: Path, log: Path) -> str:
-    """The netlist. directory: gets the sources and the netlist, and keeps it until the design changes.
+def synthesize(pipeline: Pipeline, family: Family, workdir: Path) -> Netlist:
+    """Map a design to a family's cells. workdir: gets logs/, and build/netlist, kept until the design changes.
 
     Raises BhcError (BHC501..BHC504, BHC515).
     """
+    directory, log = (workdir / "build" / "netlist").resolve(), (workdir / "logs" / "netlist-synth.log").resolve()
     sources = emit(pipeline) | BuildPlan({"synth.ys": _script(family)})
     made_of = f"{(sources | BuildPlan({'tool': synth.tool_version()})).digest()}\n"
     stamp, result = directory / _STAMP, directory / _FILE
@@ -109,7 +118,7 @@ def synthesize(pipeline: Pipeline, family: Family, directory: Path, log: Path) -
             _check(json.loads((directory / synth.CELLS).read_text())["modules"], family)
         replace(stamp, made_of)
     with file_errors("read", result):
-        return result.read_text()
+        return Netlist(family, result.read_text())
 
 
 def _check(modules: Mapping[str, Mapping[str, Any]], family: Family) -> None:
@@ -134,12 +143,12 @@ def refused(error: BhcError, log: Path) -> BhcError:
     return _unknown(lines[0][lines[0].index("netlist: ") :].removeprefix("netlist: "))
 
 
-def plan(text: str, family: Family) -> BuildPlan:
+def plan(made: Netlist) -> BuildPlan:
     """A netlist, and the models of this package that its family needs."""
     folder = files("bhc") / "backends" / "cells"
-    names = (f"{family}.sv", *(("block_ram.sv",) if family is not Family.ICE40 else ()))
+    names = (f"{made.family}.sv", *(("block_ram.sv",) if made.family is not Family.ICE40 else ()))
     models = {f"rtl/{name}": (folder / name).read_bytes() for name in names}
-    return BuildPlan({**models, f"rtl/{TOP}.sv": text.encode()})
+    return BuildPlan({**models, f"rtl/{TOP}.sv": made.text.encode()})
 
 
 def options(family: Family) -> tuple[str, ...]:

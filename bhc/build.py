@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 from bhc import emission, folder, inputs, simulator
-from bhc.backends import bitstream, compare, cosim, csim, hls4ml_project, synth
+from bhc.backends import bitstream, compare, cosim, csim, hls4ml_project, netlist, synth
 from bhc.backends.bitstream import Bitstream
 from bhc.backends.plan import BuildPlan
 from bhc.diagnostics import fail
@@ -136,11 +136,12 @@ class Build:
     ) -> Verification:
         """Simulate the design and compare every stage's values with the simulator's.
 
-        backend: what is simulated, by default what the build is of: the Verilog in Verilator (rtl), its netlist for the
-        board's family, by Yosys, in the same way (netlist), the C++ as a program (hls), hls4ml's own C simulation of its project (hls4ml), the ONNX file in qonnx (finn). rtl and hls are
-        one design and do for both kinds of builds. stalls: seed of random pauses at both ends; without, cycles are
-        measured. vcd: file for waveforms. activity: also count what every stage does, which the report then has.
-        The first two are for rtl and netlist, the last is for rtl. Raises MismatchError if anything differs (it is in the report too), BhcError if a tool is
+        backend: what is simulated, by default what the build is of: the Verilog in Verilator (rtl), the same with the
+        netlist that Yosys makes of it for the board's family (netlist), the C++ as a program (hls), hls4ml's own C
+        simulation of its project (hls4ml), the ONNX file in qonnx (finn). rtl and hls are one design and do for both
+        kinds of builds. stalls: seed of random pauses at both ends; without, cycles are measured. vcd: file for
+        waveforms. Both are for rtl and netlist. activity: also count what every stage does, which the report then has;
+        for rtl. Raises MismatchError if anything differs (it is in the report too), BhcError if a tool is
         missing or fails.
         """
         simulated = backend or self.settings.backend
@@ -156,7 +157,7 @@ class Build:
                 "BHC602",
                 f"the build is of the backend {self.settings.backend}, of which there is no {simulated} to simulate",
                 origin="--backend",
-                hint=f"compile the model with --backend {simulated}",
+                hint=f"compile the model with --backend {'rtl' if simulated == 'netlist' else simulated}",
             )
         overlap = self.network.overlap
         windows = inputs.load(x, self.network.head, overlap)
@@ -201,9 +202,10 @@ class Build:
             given = {declared.name: runs}
             if backend == "hls":
                 return csim.csim(self.pipeline, self.graph, given, workdir)
-            family = self.settings.schedule.family if backend == "netlist" else None
+            family = self.settings.schedule.family
+            made = netlist.synthesize(self.pipeline, family, workdir) if backend == "netlist" else None
             return cosim.cosim(
-                self.pipeline, self.graph, given, workdir, stalls=stalls, vcd=vcd, activity=activity, family=family
+                self.pipeline, self.graph, given, workdir, stalls=stalls, vcd=vcd, activity=activity, netlist=made
             )
         data = {declared.name: inputs.integers(windows, head)}
         match backend:
