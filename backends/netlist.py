@@ -10,6 +10,7 @@ Diagnostics: BHC515 a cell, or a mode of it, has no model.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -29,7 +30,8 @@ from bhc.ir.pipeline import Pipeline
 _FILE = "netlist.v"
 _STAMP = "digest.txt"
 _TIMEOUT_S = 7200.0
-_MARK = "has no model"
+#: How a model says that it cannot be in a mode: to Verilator, or when it is simulated.
+_REFUSED = re.compile(r"%(?:Error-USERFATAL|Fatal|Error): .*netlist: (.* has no model)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ def _check(modules: Mapping[str, Mapping[str, Any]], family: Family) -> None:
     used = {cell for module in modules.values() for cell in module["num_cells_by_type"]}
     missing = sorted(used - names - _MODELS[family].cells)
     if missing:
-        raise _unknown(f"of the netlist for {family}, {', '.join(missing)} {_MARK}")
+        raise _unknown(f"of the netlist for {family}, {', '.join(missing)} has no model")
 
 
 def _unknown(message: str) -> BhcError:
@@ -137,10 +139,8 @@ def _unknown(message: str) -> BhcError:
 def refused(error: BhcError, log: Path) -> BhcError:
     """What it means that Verilator or the simulator failed: that a model refused its mode (BHC515), or nothing else."""
     with file_errors("read", log):
-        lines = [line for line in log.read_text(errors="replace").splitlines() if _MARK in line]
-    if not lines:
-        return error
-    return _unknown(lines[0][lines[0].index("netlist: ") :].removeprefix("netlist: "))
+        found = _REFUSED.search(log.read_text(errors="replace"))
+    return error if found is None else _unknown(found[1])
 
 
 def plan(made: Netlist) -> BuildPlan:
@@ -163,7 +163,8 @@ def options(family: Family) -> tuple[str, ...]:
             f"Yosys' models of its cells ({_MODELS[family].library}) were not found",
             hint="pip install 'bhc[tools]' (or pip install pyosys)",
         )
-    return (f"-I{path.parent}", "-v", str(path), "-Wno-MODDUP", "-Wno-SPECIFYIGN")
+    warnings = ("-Werror-USERFATAL", "-Wno-MODDUP", "-Wno-SPECIFYIGN", "-Wno-PINMISSING")
+    return (f"-I{path.parent}", "-v", str(path), *warnings)
 
 
 def _share() -> Path:
