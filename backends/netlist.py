@@ -146,7 +146,7 @@ def refused(error: BhcError, log: Path) -> BhcError:
 def plan(made: Netlist) -> BuildPlan:
     """A netlist, and the models of this package that its family needs."""
     folder = files("bhc") / "backends" / "cells"
-    names = (f"{made.family}.sv", *(("block_ram.sv",) if made.family is not Family.ICE40 else ()))
+    names = (f"{made.family}.sv", *(("bhc_block_ram.sv",) if made.family is not Family.ICE40 else ()))
     models = {f"rtl/{name}": (folder / name).read_bytes() for name in names}
     return BuildPlan({**models, f"rtl/{TOP}.sv": made.text.encode()})
 

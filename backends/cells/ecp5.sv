@@ -1,14 +1,19 @@
 // Simulation models of ECP5 cells that Yosys has as black boxes, or starts with a value that the netlist does not
 // ask for (Lattice FPGA-TN-02200 and FPGA-TN-02204). Modes that synthesis does not use are refused.
+//
+// The cells of a family are in one file, and have ports and parameters that matter in other modes only.
+// verilator lint_off DECLFILENAME
+// verilator lint_off UNUSEDSIGNAL
+// verilator lint_off UNUSEDPARAM
 
 // A flip-flop starts with a random value: whoever needs another must reset it.
 module TRELLIS_FF #(
-  parameter GSR = "ENABLED",
-  parameter CEMUX = "1",
-  parameter CLKMUX = "CLK",
-  parameter LSRMUX = "LSR",
-  parameter SRMODE = "LSR_OVER_CE",
-  parameter REGSET = "RESET"
+  parameter string GSR = "ENABLED",
+  parameter string CEMUX = "1",
+  parameter string CLKMUX = "CLK",
+  parameter string LSRMUX = "LSR",
+  parameter string SRMODE = "LSR_OVER_CE",
+  parameter string REGSET = "RESET"
 ) (
   input  logic CLK,
   input  logic LSR,
@@ -17,7 +22,7 @@ module TRELLIS_FF #(
   output logic Q
 );
   localparam bit Enabled = CEMUX == "1 " || CEMUX == "1";
-  if (CLKMUX != "CLK" || LSRMUX != "LSR" || SRMODE != "LSR_OVER_CE" || CEMUX != "CE" && !Enabled) begin
+  if (CLKMUX != "CLK" || LSRMUX != "LSR" || SRMODE != "LSR_OVER_CE" || CEMUX != "CE" && !Enabled) begin : gen_refused
     $fatal(1, "netlist: this mode of TRELLIS_FF has no model");
   end
   always @(posedge CLK) begin
@@ -29,19 +34,19 @@ endmodule
 // A memory of 18 Kbit with two ports, or, of 36 bits, one that writes (A; ADA3..0 are the byte enables) and one that
 // reads (B; its lower half comes out at A).
 module DP16KD #(
-  parameter DATA_WIDTH_A = 18,
-  parameter DATA_WIDTH_B = 18,
-  parameter REGMODE_A = "NOREG",
-  parameter REGMODE_B = "NOREG",
-  parameter RESETMODE = "SYNC",
-  parameter ASYNC_RESET_RELEASE = "SYNC",
-  parameter CSDECODE_A = "0b000",
-  parameter CSDECODE_B = "0b000",
-  parameter WRITEMODE_A = "NORMAL",
-  parameter WRITEMODE_B = "NORMAL",
-  parameter CLKAMUX = "CLKA",
-  parameter CLKBMUX = "CLKB",
-  parameter GSR = "ENABLED",
+  parameter int DATA_WIDTH_A = 18,
+  parameter int DATA_WIDTH_B = 18,
+  parameter string REGMODE_A = "NOREG",
+  parameter string REGMODE_B = "NOREG",
+  parameter string RESETMODE = "SYNC",
+  parameter string ASYNC_RESET_RELEASE = "SYNC",
+  parameter string CSDECODE_A = "0b000",
+  parameter string CSDECODE_B = "0b000",
+  parameter string WRITEMODE_A = "NORMAL",
+  parameter string WRITEMODE_B = "NORMAL",
+  parameter string CLKAMUX = "CLKA",
+  parameter string CLKBMUX = "CLKB",
+  parameter string GSR = "ENABLED",
   parameter logic [319:0]
     INITVAL_00 = '0, INITVAL_01 = '0, INITVAL_02 = '0, INITVAL_03 = '0, INITVAL_04 = '0, INITVAL_05 = '0,
     INITVAL_06 = '0, INITVAL_07 = '0, INITVAL_08 = '0, INITVAL_09 = '0, INITVAL_0A = '0, INITVAL_0B = '0,
@@ -75,7 +80,7 @@ module DP16KD #(
   localparam bit [1:0] OwnB = WRITEMODE_B == "WRITETHROUGH" ? 2'd1 : WRITEMODE_B == "READBEFOREWRITE" ? 2'd2 : 2'd0;
   localparam bit Pseudo = DATA_WIDTH_A == 36;
   if (REGMODE_A != "NOREG" || REGMODE_B != "NOREG" || CLKAMUX != "CLKA" || CLKBMUX != "CLKB" || CSDECODE_A != "0b000" ||
-      CSDECODE_B != "0b000" || DATA_WIDTH_B == 36 && !Pseudo) begin
+      CSDECODE_B != "0b000" || DATA_WIDTH_B == 36 && !Pseudo) begin : gen_refused
     $fatal(1, "netlist: this mode of DP16KD has no model");
   end
 

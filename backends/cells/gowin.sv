@@ -1,5 +1,10 @@
 // Simulation models of Gowin cells that Yosys has as black boxes, or starts with a value that the netlist does not
 // ask for (Gowin UG285, SUG283). Modes that synthesis does not use are refused.
+//
+// The cells of a family are in one file, and have ports and parameters that matter in other modes only.
+// verilator lint_off DECLFILENAME
+// verilator lint_off UNUSEDSIGNAL
+// verilator lint_off UNUSEDPARAM
 
 // Flip-flops start with random values: whoever needs another must reset them.
 module DFF (output logic Q, input logic CLK, input logic D);
@@ -36,7 +41,7 @@ module SP #(
   parameter int WRITE_MODE = 0,
   parameter int BIT_WIDTH = 32,
   parameter bit [2:0] BLK_SEL = 3'b000,
-  parameter RESET_MODE = "SYNC",
+  parameter string RESET_MODE = "SYNC",
   parameter logic [255:0]
     INIT_RAM_00 = '0, INIT_RAM_01 = '0, INIT_RAM_02 = '0, INIT_RAM_03 = '0, INIT_RAM_04 = '0, INIT_RAM_05 = '0,
     INIT_RAM_06 = '0, INIT_RAM_07 = '0, INIT_RAM_08 = '0, INIT_RAM_09 = '0, INIT_RAM_0A = '0, INIT_RAM_0B = '0,
@@ -56,7 +61,7 @@ module SP #(
   input  logic [13:0] AD,
   input  logic WRE, CLK, CE, OCE, RESET
 );
-  if (READ_MODE != 0 || BLK_SEL != 0) begin
+  if (READ_MODE != 0 || BLK_SEL != 0) begin : gen_refused
     $fatal(1, "netlist: this mode of SP has no model");
   end
 
@@ -102,7 +107,7 @@ module SPX9 #(
   parameter int WRITE_MODE = 0,
   parameter int BIT_WIDTH = 36,
   parameter bit [2:0] BLK_SEL = 3'b000,
-  parameter RESET_MODE = "SYNC",
+  parameter string RESET_MODE = "SYNC",
   parameter logic [287:0]
     INIT_RAM_00 = '0, INIT_RAM_01 = '0, INIT_RAM_02 = '0, INIT_RAM_03 = '0, INIT_RAM_04 = '0, INIT_RAM_05 = '0,
     INIT_RAM_06 = '0, INIT_RAM_07 = '0, INIT_RAM_08 = '0, INIT_RAM_09 = '0, INIT_RAM_0A = '0, INIT_RAM_0B = '0,
@@ -122,7 +127,7 @@ module SPX9 #(
   input  logic [13:0] AD,
   input  logic WRE, CLK, CE, OCE, RESET
 );
-  if (READ_MODE != 0 || BLK_SEL != 0) begin
+  if (READ_MODE != 0 || BLK_SEL != 0) begin : gen_refused
     $fatal(1, "netlist: this mode of SPX9 has no model");
   end
 
@@ -172,7 +177,7 @@ module DPB #(
   parameter int BIT_WIDTH_1 = 16,
   parameter bit [2:0] BLK_SEL_0 = 3'b000,
   parameter bit [2:0] BLK_SEL_1 = 3'b000,
-  parameter RESET_MODE = "SYNC",
+  parameter string RESET_MODE = "SYNC",
   parameter logic [255:0]
     INIT_RAM_00 = '0, INIT_RAM_01 = '0, INIT_RAM_02 = '0, INIT_RAM_03 = '0, INIT_RAM_04 = '0, INIT_RAM_05 = '0,
     INIT_RAM_06 = '0, INIT_RAM_07 = '0, INIT_RAM_08 = '0, INIT_RAM_09 = '0, INIT_RAM_0A = '0, INIT_RAM_0B = '0,
@@ -192,7 +197,7 @@ module DPB #(
   input  logic [13:0] ADA, ADB,
   input  logic WREA, WREB, CLKA, CLKB, CEA, CEB, OCEA, OCEB, RESETA, RESETB
 );
-  if (READ_MODE0 != 0 || READ_MODE1 != 0 || BLK_SEL_0 != 0 || BLK_SEL_1 != 0) begin
+  if (READ_MODE0 != 0 || READ_MODE1 != 0 || BLK_SEL_0 != 0 || BLK_SEL_1 != 0) begin : gen_refused
     $fatal(1, "netlist: this mode of DPB has no model");
   end
 
@@ -246,7 +251,7 @@ module DPX9B #(
   parameter int BIT_WIDTH_1 = 18,
   parameter bit [2:0] BLK_SEL_0 = 3'b000,
   parameter bit [2:0] BLK_SEL_1 = 3'b000,
-  parameter RESET_MODE = "SYNC",
+  parameter string RESET_MODE = "SYNC",
   parameter logic [287:0]
     INIT_RAM_00 = '0, INIT_RAM_01 = '0, INIT_RAM_02 = '0, INIT_RAM_03 = '0, INIT_RAM_04 = '0, INIT_RAM_05 = '0,
     INIT_RAM_06 = '0, INIT_RAM_07 = '0, INIT_RAM_08 = '0, INIT_RAM_09 = '0, INIT_RAM_0A = '0, INIT_RAM_0B = '0,
@@ -266,7 +271,7 @@ module DPX9B #(
   input  logic [13:0] ADA, ADB,
   input  logic WREA, WREB, CLKA, CLKB, CEA, CEB, OCEA, OCEB, RESETA, RESETB
 );
-  if (READ_MODE0 != 0 || READ_MODE1 != 0 || BLK_SEL_0 != 0 || BLK_SEL_1 != 0) begin
+  if (READ_MODE0 != 0 || READ_MODE1 != 0 || BLK_SEL_0 != 0 || BLK_SEL_1 != 0) begin : gen_refused
     $fatal(1, "netlist: this mode of DPX9B has no model");
   end
 
@@ -317,7 +322,7 @@ module SDPB #(
   parameter int BIT_WIDTH_1 = 32,
   parameter bit [2:0] BLK_SEL_0 = 3'b000,
   parameter bit [2:0] BLK_SEL_1 = 3'b000,
-  parameter RESET_MODE = "SYNC",
+  parameter string RESET_MODE = "SYNC",
   parameter logic [255:0]
     INIT_RAM_00 = '0, INIT_RAM_01 = '0, INIT_RAM_02 = '0, INIT_RAM_03 = '0, INIT_RAM_04 = '0, INIT_RAM_05 = '0,
     INIT_RAM_06 = '0, INIT_RAM_07 = '0, INIT_RAM_08 = '0, INIT_RAM_09 = '0, INIT_RAM_0A = '0, INIT_RAM_0B = '0,
@@ -337,7 +342,7 @@ module SDPB #(
   input  logic [13:0] ADA, ADB,
   input  logic CLKA, CLKB, CEA, CEB, OCE, RESETA, RESETB
 );
-  if (READ_MODE != 0 || BLK_SEL_0 != 0 || BLK_SEL_1 != 0) begin
+  if (READ_MODE != 0 || BLK_SEL_0 != 0 || BLK_SEL_1 != 0) begin : gen_refused
     $fatal(1, "netlist: this mode of SDPB has no model");
   end
 
@@ -385,7 +390,7 @@ module SDPX9B #(
   parameter int BIT_WIDTH_1 = 36,
   parameter bit [2:0] BLK_SEL_0 = 3'b000,
   parameter bit [2:0] BLK_SEL_1 = 3'b000,
-  parameter RESET_MODE = "SYNC",
+  parameter string RESET_MODE = "SYNC",
   parameter logic [287:0]
     INIT_RAM_00 = '0, INIT_RAM_01 = '0, INIT_RAM_02 = '0, INIT_RAM_03 = '0, INIT_RAM_04 = '0, INIT_RAM_05 = '0,
     INIT_RAM_06 = '0, INIT_RAM_07 = '0, INIT_RAM_08 = '0, INIT_RAM_09 = '0, INIT_RAM_0A = '0, INIT_RAM_0B = '0,
@@ -405,7 +410,7 @@ module SDPX9B #(
   input  logic [13:0] ADA, ADB,
   input  logic CLKA, CLKB, CEA, CEB, OCE, RESETA, RESETB
 );
-  if (READ_MODE != 0 || BLK_SEL_0 != 0 || BLK_SEL_1 != 0) begin
+  if (READ_MODE != 0 || BLK_SEL_0 != 0 || BLK_SEL_1 != 0) begin : gen_refused
     $fatal(1, "netlist: this mode of SDPX9B has no model");
   end
 

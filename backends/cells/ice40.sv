@@ -1,5 +1,8 @@
-// Simulation models of the flip-flops of an iCE40 (Lattice FPGA-TN-02026), which Yosys starts with zero. These start with
-// random values: whoever needs another must reset them.
+// Simulation models of the flip-flops of an iCE40 (Lattice FPGA-TN-02026), which Yosys starts with zero. These start
+// with random values: whoever needs another must reset them.
+//
+// The cells of a family are in one file.
+// verilator lint_off DECLFILENAME
 
 module SB_DFF (output logic Q, input logic C, input logic D);
   always @(posedge C) Q <= D;

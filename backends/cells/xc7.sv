@@ -1,5 +1,10 @@
-// Simulation models of the block RAMs of AMD's 7-series, which Yosys has as black boxes (AMD UG473). Modes that synthesis
-// does not use are refused.
+// Simulation models of the block RAMs of AMD's 7-series, which Yosys has as black boxes (AMD UG473). Modes that
+// synthesis does not use are refused.
+//
+// The cells of a family are in one file, and have ports and parameters that matter in other modes only.
+// verilator lint_off DECLFILENAME
+// verilator lint_off UNUSEDSIGNAL
+// verilator lint_off UNUSEDPARAM
 
 // A memory of 18 Kbit: two ports (TDP), or one that reads (A) and one that writes (B), of up to 36 bits (SDP).
 module RAMB18E1 #(
@@ -7,13 +12,13 @@ module RAMB18E1 #(
   parameter int DOB_REG = 0,
   parameter logic [17:0] INIT_A = '0,
   parameter logic [17:0] INIT_B = '0,
-  parameter RAM_MODE = "TDP",
+  parameter string RAM_MODE = "TDP",
   parameter int READ_WIDTH_A = 0,
   parameter int READ_WIDTH_B = 0,
   parameter int WRITE_WIDTH_A = 0,
   parameter int WRITE_WIDTH_B = 0,
-  parameter WRITE_MODE_A = "WRITE_FIRST",
-  parameter WRITE_MODE_B = "WRITE_FIRST",
+  parameter string WRITE_MODE_A = "WRITE_FIRST",
+  parameter string WRITE_MODE_B = "WRITE_FIRST",
   parameter logic [17:0] SRVAL_A = '0,
   parameter logic [17:0] SRVAL_B = '0,
   parameter bit IS_CLKARDCLK_INVERTED = 1'b0,
@@ -74,7 +79,7 @@ module RAMB18E1 #(
   if (DOA_REG != 0 || DOB_REG != 0 || IS_CLKARDCLK_INVERTED || IS_CLKBWRCLK_INVERTED ||
       READ_WIDTH_A != 0 && WRITE_WIDTH_A != 0 && READ_WIDTH_A != WRITE_WIDTH_A ||
       READ_WIDTH_B != 0 && WRITE_WIDTH_B != 0 && READ_WIDTH_B != WRITE_WIDTH_B ||
-      Simple && (READ_WIDTH_B != 0 || WRITE_WIDTH_A != 0)) begin
+      Simple && (READ_WIDTH_B != 0 || WRITE_WIDTH_A != 0)) begin : gen_refused
     $fatal(1, "netlist: this mode of RAMB18E1 has no model");
   end
 
@@ -142,13 +147,13 @@ module RAMB36E1 #(
   parameter int DOB_REG = 0,
   parameter logic [35:0] INIT_A = '0,
   parameter logic [35:0] INIT_B = '0,
-  parameter RAM_MODE = "TDP",
+  parameter string RAM_MODE = "TDP",
   parameter int READ_WIDTH_A = 0,
   parameter int READ_WIDTH_B = 0,
   parameter int WRITE_WIDTH_A = 0,
   parameter int WRITE_WIDTH_B = 0,
-  parameter WRITE_MODE_A = "WRITE_FIRST",
-  parameter WRITE_MODE_B = "WRITE_FIRST",
+  parameter string WRITE_MODE_A = "WRITE_FIRST",
+  parameter string WRITE_MODE_B = "WRITE_FIRST",
   parameter logic [35:0] SRVAL_A = '0,
   parameter logic [35:0] SRVAL_B = '0,
   parameter bit IS_CLKARDCLK_INVERTED = 1'b0,
@@ -159,10 +164,10 @@ module RAMB36E1 #(
   parameter bit IS_RSTRAMB_INVERTED = 1'b0,
   parameter bit IS_RSTREGARSTREG_INVERTED = 1'b0,
   parameter bit IS_RSTREGB_INVERTED = 1'b0,
-  parameter EN_ECC_READ = "FALSE",
-  parameter EN_ECC_WRITE = "FALSE",
-  parameter RAM_EXTENSION_A = "NONE",
-  parameter RAM_EXTENSION_B = "NONE",
+  parameter string EN_ECC_READ = "FALSE",
+  parameter string EN_ECC_WRITE = "FALSE",
+  parameter string RAM_EXTENSION_A = "NONE",
+  parameter string RAM_EXTENSION_B = "NONE",
   parameter logic [255:0]
     INIT_00 = '0, INIT_01 = '0, INIT_02 = '0, INIT_03 = '0, INIT_04 = '0, INIT_05 = '0,
     INIT_06 = '0, INIT_07 = '0, INIT_08 = '0, INIT_09 = '0, INIT_0A = '0, INIT_0B = '0,
@@ -236,7 +241,7 @@ module RAMB36E1 #(
       EN_ECC_READ != "FALSE" || EN_ECC_WRITE != "FALSE" || RAM_EXTENSION_A != "NONE" || RAM_EXTENSION_B != "NONE" ||
       READ_WIDTH_A != 0 && WRITE_WIDTH_A != 0 && READ_WIDTH_A != WRITE_WIDTH_A ||
       READ_WIDTH_B != 0 && WRITE_WIDTH_B != 0 && READ_WIDTH_B != WRITE_WIDTH_B ||
-      Simple && (READ_WIDTH_B != 0 || WRITE_WIDTH_A != 0)) begin
+      Simple && (READ_WIDTH_B != 0 || WRITE_WIDTH_A != 0)) begin : gen_refused
     $fatal(1, "netlist: this mode of RAMB36E1 has no model");
   end
 

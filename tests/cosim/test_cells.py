@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -159,3 +160,18 @@ write_verilog -noattr netlist.v
     run(Job(Tool((str(program),)), (), directory, directory / "run.log"))
     wrong = int((directory / "run.log").read_text(), 16)
     assert [name for number, name in enumerate(names) if wrong >> number & 1] == []
+
+
+@pytest.mark.parametrize("family", Family)
+def test_lint(tmp_path: Path, family: Family) -> None:
+    """All models of a family, none of them connected to anything."""
+    models = netlist.plan(Netlist(family, ""))
+    text = "".join(content.decode() for content in models.files.values())
+    cells = [name for name in re.findall(r"^module (\w+)", text, re.MULTILINE) if name != "bhc_block_ram"]
+    instances = "".join(f"  {name} u_{name} ();\n" for name in cells)
+    top = f"// verilator lint_off PINMISSING\nmodule bhc_top;\n{instances}endmodule\n"
+    sources = netlist.plan(Netlist(family, top))
+    write(sources, tmp_path)
+    tool, _ = find_verilator()
+    verilate(tool, sources, "bhc_top", tmp_path, tmp_path / "lint.log", ("--lint-only", "-Wall"))
+    assert cells

@@ -1,13 +1,17 @@
 // Simulation model that those of the families' block RAMs share: two ports, an output register each.
 //
 // The memory is in units of 9 bits, the ninth of which widths below 9 cannot reach; addresses count bits, eight to a
-// unit. Width[p]: of port p: 1, 2, 4, or units of 9; 0 for a port that is not there. A port's data, unit 0 first, are in
+// unit. Width[p]: of port p: 1, 2, 4, or units of 9; 0 for a port that is not there. A port's data, unit 0 first, is in
 // the low bits of data_i and data_o. On an edge with en_i the units in we_i are written, and data_o is what was there
 // before; if anything was written, as Own says: 0 data_o is kept, 1 the new word, 2 the word as it was before.
 // What the other port writes in the same cycle is read as it was before if Ordered, of that port, is set, else as a
 // random value: devices do not say what then comes out. Both ports have the same clock, or one has none.
 // Reset: 0 an edge with en_i and rst_i loads ResetWord, 1 without en_i too, 2 that and nothing is written.
 // Init: unit i from bit PairBits * (i / 2) + UnitBits * (i % 2); Parity has its ninth bit if UnitBits is 8.
+//
+// A port that is not there uses nothing; both may write.
+// verilator lint_off UNUSEDSIGNAL
+// verilator lint_off MULTIDRIVEN
 module bhc_block_ram #(
   parameter int unsigned Units = 2048,
   parameter bit [1:0][31:0] Width = {32'd9, 32'd9},
@@ -63,7 +67,7 @@ module bhc_block_ram #(
         if (writes[p]) begin
           for (int unsigned k = 0; k < Span; ++k) begin
             if (we_i[p][k]) begin
-              if (Bits < 9) mem[first[p]][low[p]+:(Bits<9?Bits:1)] <= data_i[p][0+:(Bits<9?Bits:1)];
+              if (Bits < 9) mem[first[p]][4'(low[p])+:(Bits<9?Bits:1)] <= data_i[p][0+:(Bits<9?Bits:1)];
               else mem[first[p]+IndexBits'(k)] <= data_i[p][9*k+:9];
             end
           end
