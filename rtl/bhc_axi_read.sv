@@ -2,7 +2,7 @@
 //
 //   start_i    one cycle, while busy_o is low: words_i words (at least one) from byte address {base_i, 3'b000} on
 //   clear_i    one cycle or more: forget the region. Bursts under way are let finish, their words dropped; the stream is empty at once
-//   busy_o     words are still to come from memory; with Repeat, until cleared
+//   busy_o     until the stream has given the last word, or, after clear_i, until no burst is under way
 //   error_o    one cycle for each word that came with SLVERR or DECERR; the word is given all the same
 //
 // Repeat: after the last word the region begins anew, without a gap.
@@ -52,7 +52,7 @@ module bhc_axi_read #(
   assign burst_end = r_valid_i && r_last_i;
   assign pop = out_valid_o && out_ready_i;
   assign dropping = clear_i || drop_q;
-  assign busy_o = run_q || drop_q || open_q != '0;
+  assign busy_o = run_q || drop_q || open_q != '0 || room_q != RoomBits'(FifoDepth);
   assign error_o = r_valid_i && r_resp_i[1];
   assign r_ready_o = 1'b1;
   assign unused = r_resp_i[0] ^ fifo_ready;
