@@ -122,7 +122,7 @@ class Device:
                 "BHC601",
                 f"{on!r} is neither {SIM} nor the path of a serial port",
                 origin="--on",
-                hint=f"a {self.build.settings.board.name} is reached over its serial port",
+                hint=f"{self.build.settings.board.name} is reached over its serial port",
             )
         patience = Patience(results_s=_results_s(self.build))
         if on == SIM:
@@ -153,7 +153,7 @@ class Device:
                 "BHC601",
                 f"{on!r} is neither {SIM} nor the name of a host",
                 origin="--on",
-                hint=f"a {build.settings.board.name} is reached over the network: [USER@]NAME[:PORT]",
+                hint=f"{build.settings.board.name} is reached over the network: [USER@]NAME[:PORT]",
             )
         patience = zynq.Patience(_results_s(build), _results_s(build) - _LEAST_RESULTS_S)
         return Zynq(zynq.ssh(on), on, pipeline, sizes, patience, ahead=_JOB_BYTES, weights=weights)
