@@ -246,8 +246,7 @@ class Zynq:
 
     def _ask(self, kind: bytes, payload: bytes = b"", timeout_s: float = _ANSWER_S) -> bytes:
         """The answer to a message. Raises BhcError."""
-        if self._process is None:
-            raise self._gone()
+        assert self._process is not None, "open() comes first, also after an error"
         assert self._process.stdin is not None
         try:
             zynq_driver.write_message(self._process.stdin, kind, payload)  # type: ignore[arg-type]

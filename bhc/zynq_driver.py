@@ -23,6 +23,7 @@ import struct
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -382,7 +383,8 @@ def serve(source: BinaryIO, sink: BinaryIO, open_design: Callable[[], Accelerato
         pass
     finally:
         if design is not None:
-            design.close()
+            with suppress(DriverError):
+                design.close()
 
 
 def _answer(design: Accelerator, kind: bytes, payload: bytes) -> bytes:
