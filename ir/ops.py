@@ -185,7 +185,7 @@ MANY = 1 << 22
 
 
 def signs(positive: NDArray[np.bool_]) -> IntArray:
-    """+1 and -1: int64, or int8 if there are MANY, whose products and sums then have to be widened by who makes them."""
+    """+1 and -1: int64, or int8 if there are MANY; whoever multiplies these has to widen them."""
     if positive.size < MANY:
         return np.where(positive, np.int64(1), np.int64(-1))
     narrow = positive.view(np.int8) * np.int8(2) - np.int8(1)

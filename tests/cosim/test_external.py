@@ -1,5 +1,5 @@
-"""Weights from outside the device: exact at the design's own ports, and behind the shell for a Zynq with a memory that has
-latency and refreshes; and there about as fast as the memory's port.
+"""Weights from outside the device: exact at the design's own ports, and behind the shell for a Zynq with a memory that
+has latency and refreshes; and there about as fast as the memory's port.
 """
 
 from __future__ import annotations
