@@ -20,9 +20,11 @@ from bhc import zynq, zynq_driver
 from bhc.backends import shell, virtual_zynq
 from bhc.backends.virtual_zynq import Faults, SharedMemory, SocketRegisters, VirtualZynq
 from bhc.diagnostics import BhcError
+from bhc.ir.ops import IntArray
 from bhc.zynq import Patience, Sizes, Zynq
 from bhc.zynq_driver import Accelerator, DriverError
 from tests import tiny
+from tests.frontend.net import Net
 
 ROOT = Path(__file__).resolve().parent.parent
 DRIVER = ROOT / "bhc" / "zynq_driver.py"
@@ -93,6 +95,28 @@ def test_recordings(tmp_path: Path) -> None:
         live = device.run(x, one_by_one=True)
     assert same(live, wanted)
     assert (live.cycles > 0).all()
+
+
+@pytest.mark.slow
+def test_weights_in_memory(tmp_path: Path) -> None:
+    """Two layers whose weights the design reads again for each window, from two buffers of its own."""
+    draw = np.random.default_rng(1)
+
+    def signs(*shape: int) -> IntArray:
+        return draw.choice(np.array([-1, 1], np.int64), shape)
+
+    net = Net(4, 16)
+    x = net.sign(net.op("Conv", net.quant("x", 0.5, 4), net.weights(signs(8, 4, 1))))
+    x = net.sign(net.op("Gemm", net.op("Flatten", x, axis=1), net.weights(signs(128, 64))))
+    model = net.save(tmp_path, net.op("Gemm", x, net.weights(signs(64, 4))))
+    build = bhc.compile(model, fps=10_000, weights="ddr", out=tmp_path / "build")
+    assert [item.memory.depth for item in build.pipeline.external] == [128, 4]
+    windows = draw.normal(0, 2, (50, 4, 16)).astype(np.float32)
+    wanted = build.simulate(windows)
+    with bhc.Device(build) as device:
+        assert same(device.run(windows), wanted)
+        device.reset()
+        assert same(device.run(windows, one_by_one=True), wanted)
 
 
 @pytest.mark.slow
