@@ -115,6 +115,7 @@ def _parser() -> ArgumentParser:
             "Sends windows to a board that has the build's bitstream, over its serial port, and takes the results: "
             "the same as `bhc simulate` computes. The virtual board is the whole design, pins included, in Verilator.",
             "bhc run build --input windows.npy --on /dev/ttyUSB1",
+            "bhc run build --input windows.npy --on xilinx@pynq",
         )
     )
 
@@ -193,7 +194,10 @@ def _add_run(parser: ArgumentParser) -> None:
     _add_directory(parser)
     _add_input(parser)
     parser.add_argument(
-        "--on", metavar="WHERE", default=SIM, help="sim, the virtual board (the default), or a serial port: /dev/tty..."
+        "--on",
+        metavar="WHERE",
+        default=SIM,
+        help="sim, the virtual board (the default), a serial port: /dev/tty..., or the host of a Zynq",
     )
     parser.add_argument("--baud", metavar="N", type=_count, default=BAUD, help=f"of the serial port; default: {BAUD}")
     parser.add_argument("--output", metavar="Y.npy", type=Path, help="file for the outputs (.npz if there are several)")
