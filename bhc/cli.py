@@ -112,10 +112,9 @@ def _parser() -> ArgumentParser:
             "run",
             commands.run,
             "windows through a board, or a virtual one",
-            "Sends windows to a board that has the build's bitstream, over its serial port, and takes the results: "
+            "Sends windows to a board that has the build's bitstream, over its serial port or SSH, and takes the results: "
             "the same as `bhc simulate` computes. The virtual board is the whole design, pins included, in Verilator.",
             "bhc run build --input windows.npy --on /dev/ttyUSB1",
-            "bhc run build --input windows.npy --on xilinx@pynq",
         )
     )
 

@@ -148,10 +148,11 @@ class Zynq:
                 self._load()
         _, digest, in_beats, in_slot, words, self._buffer_bytes, *_ = zynq_driver.HELLO.unpack(self._hello)
         self._ask(zynq_driver.M_RESET)
+        of_design: bytes = digest
         # The sizes are the identity's part that a design of the same digest cannot differ in.
         taken = in_beats * beat_bytes(self._entry) if in_slot == slot_bytes(self._entry) else 0
         given = self._result_bytes if words == self._words else 0
-        return bytes([PROTOCOL]) + digest + taken.to_bytes(3, "little") + given.to_bytes(3, "little") + b"\0"
+        return bytes([PROTOCOL]) + of_design + taken.to_bytes(3, "little") + given.to_bytes(3, "little") + b"\0"
 
     def send(self, data: bytes) -> None:
         """Queue input for the design."""
