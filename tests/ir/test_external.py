@@ -23,6 +23,7 @@ from tests.frontend.net import Net
 
 #: Holds the smallest layer's weights, and not the others'.
 SMALL = Resources(lut=2500, ff=5000, bram=2, dsp=0)
+SLOW = Rate(10**6)
 
 
 def network() -> Graph:
@@ -34,16 +35,15 @@ def network() -> Graph:
         inputs = b.type(x).elements
         x = b.add(Dense(rng.choice(np.array([-1, 1]), (outputs, inputs))), [x], name=f"dense{number}")
         if outputs > 8:
-            x = b.add(
-                Threshold(np.zeros((1, 1), np.int64), np.zeros(1, np.bool_), bipolar=True), [x], name=f"act{number}"
-            )
+            sign = Threshold(np.zeros((1, 1), np.int64), np.zeros(1, np.bool_), bipolar=True)
+            x = b.add(sign, [x], name=f"act{number}")
     return passes.run(b.graph([x]))
 
 
 GRAPH = network()
 
 
-def build(weights: Weights = "auto", ports: int = 3, goal: Goal = Rate(10**6), device: Resources = SMALL) -> Pipeline:
+def build(weights: Weights = "auto", ports: int = 3, goal: Goal = SLOW, device: Resources = SMALL) -> Pipeline:
     return schedule(GRAPH, "test", Target(100.0, device, goal, ports=ports, weights=weights))
 
 
@@ -82,13 +82,11 @@ def test_a_word_a_cycle_with_some_to_spare() -> None:
 
 
 def test_a_folding_makes_a_word() -> None:
-    made = schedule(
-        GRAPH, "test", Target(100.0, SMALL, Rate(10**6), {"dense0": Folding(4, 16)}, ports=3, weights="auto")
-    )
+    made = schedule(GRAPH, "test", Target(100.0, SMALL, SLOW, {"dense0": Folding(4, 16)}, ports=3, weights="auto"))
     stage = next(stage for stage in made.stages if stage.name == "dense0")
     assert (stage.kernel, stage.folding) == ("bhc_mvu_stream", Folding(4, 16))
     with pytest.raises(BhcError, match=r"BHC302.*pe=4 simd=8"):
-        schedule(GRAPH, "test", Target(100.0, SMALL, Rate(10**6), {"dense0": Folding(4, 8)}, ports=3))
+        schedule(GRAPH, "test", Target(100.0, SMALL, SLOW, {"dense0": Folding(4, 8)}, ports=3))
 
 
 def test_layers_that_cannot() -> None:
@@ -126,7 +124,7 @@ def test_many_signs_are_kept_in_bytes_and_mean_the_same(monkeypatch: pytest.Monk
     x = {"x": np.random.default_rng(2).choice(np.array([-1, 1]), (5, 16, 32))}
     for name, expected in evaluate(GRAPH, x).items():
         assert np.array_equal(evaluate(narrow, x)[name], expected)
-    made = schedule(narrow, "test", Target(100.0, SMALL, Rate(10**6), ports=3))
+    made = schedule(narrow, "test", Target(100.0, SMALL, SLOW, ports=3))
     assert emit(made).digest() == emit(build()).digest()
 
 
