@@ -92,17 +92,19 @@ def _parser() -> ArgumentParser:
         "cosim",
         commands.cosim,
         "simulate the design, compare every stage",
-        "Runs the Verilog in Verilator (or the HLS C++ as a program, hls4ml's C simulation, FINN's ONNX file in qonnx) "
-        "and compares every stage. Of Verilog, without stalls, it measures cycles.",
+        "Runs the Verilog in Verilator (or its netlist for the board, the HLS C++ as a program, hls4ml's C simulation, "
+        "FINN's ONNX file in qonnx) and compares every stage. Of Verilog, without stalls, it measures cycles.",
         "bhc cosim build --input windows.npy --stalls 1",
     )
     _add_directory(cosim)
     _add_input(cosim)
     cosim.add_argument(
-        "--backend", metavar="NAME", help="what to simulate: rtl, hls, hls4ml or finn; default: what the build is of"
+        "--backend",
+        metavar="NAME",
+        help="what to simulate: rtl, netlist, hls, hls4ml or finn; default: what the build is of",
     )
-    cosim.add_argument("--stalls", type=int, metavar="SEED", help="pause input and output at random (rtl)")
-    cosim.add_argument("--vcd", type=Path, metavar="FILE", help="file for waveforms (rtl)")
+    cosim.add_argument("--stalls", type=int, metavar="SEED", help="pause input and output at random (rtl, netlist)")
+    cosim.add_argument("--vcd", type=Path, metavar="FILE", help="file for waveforms (rtl, netlist)")
     cosim.add_argument(
         "--activity", action="store_true", help="count memory reads, accumulator updates and register toggles (rtl)"
     )
