@@ -178,7 +178,7 @@ class Device:
         source: rows as the ONNX input's without batch and time, in the same units; `bhc.live.GAP` where some are
         missing. every: rows from one answer to the next, of a design for windows (default: a window); a streamed
         one has its hop. overflow: what happens when more than `depth` rows wait: the source waits, they are dropped
-        and the stream begins anew, or stop: BHC840. silence_s: the stream begins anew too when nothing comes for longer.
+        and the stream begins anew, or stop: BHC840. silence_s: it also begins anew when nothing comes for longer.
         Answers are bit-exact with `Build.simulate`.
 
         with device.stream(rows) as answers:

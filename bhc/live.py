@@ -1,7 +1,7 @@
 """A live stream: rows of a source in, answers of a board out as soon as they are there.
 
 Rows go to the board when they come, so that between the last row of a window and its answer lie that row alone and what
-the design then has to compute. Of a design for windows the host keeps the rows and sends those that windows share again.
+the design then has to compute. Of a design for windows the host keeps the rows, and sends what windows share again.
 
 Diagnostics: BHC311 the model has no time axis, BHC612 and BHC614 rows that the model does not take, BHC840 rows come
 faster than they are used.

@@ -123,6 +123,7 @@ class PortPieces:
 
     def __iter__(self) -> Iterator[bytes]:
         begun = False
+        self._port.forget()  # what came while the board was made ready is of the past
         while True:
             try:
                 with self._lock:

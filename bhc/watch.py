@@ -6,6 +6,7 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Sequence
+from itertools import groupby
 from typing import TextIO
 
 import numpy as np
@@ -139,7 +140,8 @@ class Screen:
 
     def _timeline(self, width: int) -> str:
         """The last labels, oldest first, by their letters."""
-        return "".join(self._paint(label, self._letter(label)) for label in list(self._labels)[-width:])
+        shown = list(self._labels)[-width:]
+        return "".join(self._paint(label, self._letter(label) * len(list(run))) for label, run in groupby(shown))
 
     def _letter(self, label: int) -> str:
         """Short for a class: a letter, the same whatever its name."""
