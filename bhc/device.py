@@ -236,7 +236,7 @@ class Device:
             for answer in answers:
                 print(answer.label, answer.latency_s)
         """
-        return Stream(
+        made = Stream(
             self.build,
             self._link,
             self.reset,
@@ -246,6 +246,8 @@ class Device:
             depth=depth,
             silence_s=silence_s,
         )
+        self._fresh = False
+        return made
 
     def _exchange(self, values: IntArray, results: int, *, one_by_one: bool) -> tuple[IntArray, IntArray]:
         """The graph's output (results, ...) and the cycles for its input."""

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -27,6 +27,7 @@ from bhc.diagnostics import BhcError, fail
 from bhc.inputs import Array, Overlap
 from bhc.ir.host import Head, InputError
 from bhc.simulator import finish
+from bhc.transport import Transport
 
 if TYPE_CHECKING:
     from bhc.build import Build
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 Overflow = Literal["wait", "drop", "stop"]
 #: Rows that wait, if the caller does not say.
 DEPTH = 4096
-#: Input that waits in the link, so that it never runs dry.
-_AHEAD_BYTES = 1024
 #: How long a row may lie while the board is listened to.
 _POLL_S = 0.002
 #: What the counter of cycles shows for this and all that is more.
@@ -50,26 +49,6 @@ class Gap:
 
 GAP: Final = Gap()
 Rows = Iterable[ArrayLike | Gap]
-
-
-class Transport(Protocol):
-    """Two byte streams to and from a board."""
-
-    @property
-    def queued(self) -> int:
-        """Bytes of input that the board does not surely have."""
-        ...
-
-    def send(self, data: bytes) -> None:
-        """Queue input for the design."""
-
-    def ready(self, count: int, timeout_s: float) -> bool:
-        """Move both for at most so long; whether so many bytes of results (0: none are due) are there."""
-        ...
-
-    def receive(self, count: int) -> bytes:
-        """The next bytes of the results."""
-        ...
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -348,7 +327,7 @@ class Stream:
     def __iter__(self) -> Iterator[Answer]:
         while True:
             row = None
-            if self._link.queued <= _AHEAD_BYTES:
+            if self._link.queued <= self._link.ahead:
                 row = self._intake.take(0.0 if self._due or self._link.queued else None)
             if row is not None:
                 if row.fresh and row.number > 1:

@@ -26,6 +26,7 @@ from bhc.cli import main
 from bhc.inputs import Windows
 from bhc.ir.evaluate import evaluate
 from bhc.ir.stream import Evaluator
+from bhc.link import Counters
 from bhc.live import GAP, Answer, Overflow, Rows, Stream, Tally
 from bhc.playback import Format
 from tests import tiny
@@ -38,7 +39,15 @@ class Board:
 
     def __init__(self, build: bhc.Build, held: Callable[[], bool] = lambda: False) -> None:
         self.build, self.held = build, held
+        self.name, self.ahead, self.counters = "/dev/board", 1024, Counters()
         self.reset()
+
+    def open(self) -> bytes:
+        self.reset()
+        return b""
+
+    def close(self) -> None:
+        pass
 
     def reset(self) -> None:
         self.input = self.results = b""
@@ -83,7 +92,7 @@ def windowed(model: Path) -> bhc.Build:
 
 @pytest.fixture(scope="module")
 def streamed(model: Path) -> bhc.Build:
-    return bhc.compile(model, fps=100_000, mode="stream", hop=2, out=model.parent / "streamed")
+    return bhc.compile(model, target="icebreaker", fps=10_000, mode="stream", hop=2, out=model.parent / "streamed")
 
 
 def recording(rows: int) -> np.ndarray:
