@@ -196,17 +196,18 @@ class Link:
         if not self._waiting or self._clock() - self._listened_at > self._patience.first_s:
             self._wait_anew()
         end = self._clock() + timeout_s
-        while True:
+        while count == 0 or len(self._results) < count:
             self._send_frames()
-            if len(self._results) >= count and (count or not self._queue):
-                self._waiting = False
-                return True
+            if count == 0 and not self._queue:
+                break
             now = self._clock()
             if now >= end:
                 # One look, so that a caller without time still learns what has come.
                 self._listen(0.0)
                 return count > 0 and len(self._results) >= count
             self._listen(min(end, self._ask_at) - now)
+        self._waiting = False
+        return True
 
     def _wait_anew(self) -> None:
         """From now on something is to come."""
