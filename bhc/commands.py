@@ -10,7 +10,7 @@ from typing import get_args
 
 import numpy as np
 
-from bhc import api, boards, folder, html, inputs, picture, simulator
+from bhc import api, boards, folder, html, inputs, picture, play, simulator
 from bhc import data as recordings
 from bhc import doctor as examination
 from bhc import train as training
@@ -243,6 +243,13 @@ def run(arguments: Namespace) -> None:
     build = load(arguments.directory, progress=_progress(arguments))
     network = build.network
     _check_output(arguments.output, network)
+    play.check(arguments)
+    if arguments.play is not None:
+        played, lines = play.run(build, arguments)
+        if arguments.output is not None and played is not None:
+            _write_outputs(arguments.output, played)
+        _say(arguments, *lines)
+        return
     windows = inputs.load(arguments.input, network.head, network.overlap)
     with Device(build, arguments.on, baud=arguments.baud) as device:
         result = device.run(windows, one_by_one=arguments.one_by_one)
