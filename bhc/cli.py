@@ -14,16 +14,11 @@ from pathlib import Path
 from bhc import commands
 from bhc.backends.shell import BAUD
 from bhc.device import SIM
-from bhc.diagnostics import BhcError, fail
+from bhc.diagnostics import BhcError
 from bhc.report import ComparisonError
 from bhc.version import __version__
 
 DONE, DIAGNOSTIC, MISMATCH, INTERRUPTED = 0, 1, 3, 130
-
-#: Verbs that come with later versions: a clear answer is better than "invalid choice".
-_LATER = {
-    "flash": "it programs no boards yet",
-}
 
 _DESCRIPTION = "Compiles trained binary and quantized temporal CNNs (QONNX) to FPGA accelerators, bit-exact."
 _EPILOG = """\
@@ -140,6 +135,17 @@ def _parser() -> ArgumentParser:
         "--toolchain", metavar="NAME", default="auto", help="nextpnr, vivado or openxc7; default: what is installed"
     )
 
+    _add_flash(
+        verb(
+            "flash",
+            commands.flash,
+            "the bitstream, onto the board",
+            "Compares the bitstream of `bhc build` with the board, then loads it: by openFPGALoader, or onto a Zynq "
+            "over SSH.",
+            "bhc flash build",
+        )
+    )
+
     report = verb(
         "report",
         commands.report,
@@ -200,6 +206,16 @@ def _add_run(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--one-by-one", action="store_true", help="wait for each result before the next input, and measure its cycles"
     )
+
+
+def _add_flash(parser: ArgumentParser) -> None:
+    _add_directory(parser)
+    parser.add_argument(
+        "--via", metavar="HOW", default="auto", help="openfpgaloader, or pynq over SSH; default: pynq with --host"
+    )
+    parser.add_argument("--host", metavar="HOST", help="[USER@]NAME[:PORT] of a Zynq under Linux")
+    parser.add_argument("--flash", action="store_true", help="into the board's flash memory, where it stays")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be done, and do nothing")
 
 
 def _add_cache(parser: ArgumentParser) -> None:
@@ -289,9 +305,6 @@ def _add_compile(parser: ArgumentParser) -> None:
 
 
 def _run(arguments: Sequence[str]) -> None:
-    if arguments and arguments[0] in _LATER:
-        verb = arguments[0]
-        raise fail("BHC600", "this verb is not in this version of bhc", origin=f"bhc {verb}", hint=_LATER[verb])
     parsed = _parser().parse_args(arguments)
     parsed.run(parsed)
 

