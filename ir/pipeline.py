@@ -146,10 +146,22 @@ class Stage:
         return KERNELS[self.kernel]
 
 
+#: Bits of a word of external memory, which comes in one cycle: the width of an AXI-HP port.
+WORD_BITS = 64
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class External:
+    """Weights in memory outside the device: words of WORD_BITS bits in order of use, over and over on a stream."""
+
+    stream: str
+    memory: Memory
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Pipeline:
     """Stages in topological order. input and output name the streams at the edge, as AXI4-Stream carries
-    them.
+    them; external those that bring weights.
     """
 
     name: str
@@ -160,6 +172,7 @@ class Pipeline:
     clock_mhz: float
     cycles_per_window: int
     latency_cycles: int
+    external: tuple[External, ...] = ()
 
     @property
     def estimate(self) -> Resources:
