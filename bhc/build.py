@@ -133,6 +133,13 @@ class Build:
             only = {"--stalls": stalls is not None, "--vcd": vcd is not None, "--activity": activity}
             for option in (name for name, asked in only.items() if asked):
                 raise fail("BHC602", f"is for simulating rtl, not {simulated}", origin=option, hint="leave it out")
+        if simulated == "hls" and self.pipeline.external:
+            raise fail(
+                "BHC602",
+                "the C++ library takes no weights from outside the device",
+                origin="--backend hls",
+                hint="simulate the Verilog, or compile with --weights chip",
+            )
         if simulated != self.settings.backend and not {simulated, self.settings.backend} <= {"rtl", "hls"}:
             raise fail(
                 "BHC602",

@@ -288,6 +288,12 @@ def _add_compile(parser: ArgumentParser) -> None:
         "--calibrate", metavar="X.npy", type=Path, help="windows or recordings that say how much changes, for --delta"
     )
     parser.add_argument(
+        "--weights",
+        metavar="WHERE",
+        default="auto",
+        help="of dense layers: chip, ddr (of as many as can), or auto: in DDR only what does not fit; ddr needs a Zynq",
+    )
+    parser.add_argument(
         "--verify", metavar="X.npy", type=Path, help="compare the simulator with onnxruntime, every stage"
     )
     parser.add_argument(

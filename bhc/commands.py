@@ -60,6 +60,7 @@ def compile_model(arguments: Namespace) -> None:
         hop=arguments.hop,
         delta=arguments.delta,
         calibrate=arguments.calibrate,
+        weights=arguments.weights,
     )
     to_screen = arguments.out is None and emit in {"graph", "pipeline"}
     directory = arguments.out or Path(f"{arguments.model.stem}.bhc")
@@ -103,7 +104,17 @@ def _summary(report: Report) -> list[str]:
         f"{report.cycles_per_window:,} cycles {_each(report)}, {report.windows_per_second:,.0f} windows/s, "
         f"latency {report.latency_cycles:,} cycles ({latency:,.1f} us)",
         *_skipping(report),
+        *_outside(report),
         f"estimated: {_shares(report.resources.estimated, report)}",
+    ]
+
+
+def _outside(report: Report) -> list[str]:
+    """What is read from memory outside the device."""
+    return [
+        f"'{row.stage}' reads its weights from DDR: {row.bytes_per_window:,} bytes a window, {row.mb_per_second:,.0f} MB/s, "
+        f"{row.port_share:.0%} of a port"
+        for row in report.external
     ]
 
 

@@ -113,8 +113,12 @@ class Link:
     link is of no use but to be opened again.
     """
 
+    #: Input that waits here, so that the line never runs dry.
+    ahead = 1024
+
     def __init__(self, port: Port, patience: Patience, clock: Callable[[], float] = time.monotonic) -> None:
         self.counters = Counters()
+        self.name = port.name
         self._port = port
         self._patience = patience
         self._clock = clock
@@ -227,6 +231,10 @@ class Link:
             origin=self._port.name,
             hint="`bhc cosim` shows whether the design computes; it may be slower than that",
         )
+
+    def close(self) -> None:
+        """Give the port back."""
+        self._port.close()
 
     def _send_frames(self) -> None:
         """What the board has room for; or at least what we have."""

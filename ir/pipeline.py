@@ -19,11 +19,12 @@ from bhc.ir.types import Kind
 
 
 class Style(IntEnum):
-    """Where a memory lives; the numbers are those of the RTL's Style parameters."""
+    """Where a memory lives; the numbers are those of the RTL's Style parameters, which know nothing of DDR."""
 
     AUTO = 0
     LUT = 1
     BLOCK = 2
+    DDR = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +186,7 @@ class PipelineError(ValueError):
 
 def verify(pipeline: Pipeline) -> None:
     """Check that stages fit their declarations and that every stream has one producer and one consumer."""
-    producers: dict[str, str] = {pipeline.input: "input"}
+    producers: dict[str, str] = {pipeline.input: "input"} | {item.stream: "memory" for item in pipeline.external}
     consumers: dict[str, str] = {pipeline.output: "output"}
     for stage in pipeline.stages:
         kernel = stage.declaration
@@ -202,6 +203,10 @@ def verify(pipeline: Pipeline) -> None:
         for stream in stage.sinks:
             if producers.setdefault(stream, stage.name) != stage.name:
                 raise PipelineError(f"stream '{stream}' has two producers")
+    for item in pipeline.external:
+        stream = pipeline.streams[item.stream]
+        if stream.width != WORD_BITS or item.memory.width != WORD_BITS or stream.beats % item.memory.depth:
+            raise PipelineError(f"stream '{item.stream}' does not bring whole rounds of {WORD_BITS}-bit words")
     if not set(producers) == set(consumers) == set(pipeline.streams):
         loose = (set(producers) ^ set(consumers)) | (set(producers) ^ set(pipeline.streams))
         raise PipelineError(f"streams without both ends: {', '.join(sorted(loose))}")
@@ -227,5 +232,8 @@ def dump(pipeline: Pipeline) -> str:
             lines.append(f"  cycles {stage.cycles}")
         if stage.value:
             lines.append(f"  value {stage.value}")
+    for item in pipeline.external:
+        m = item.memory
+        lines.append(f"external {item.stream} {m.depth}x{m.width} sha256:{m.digest()}")
     lines += [f"input {pipeline.input}", f"output {pipeline.output}"]
     return "\n".join(lines) + "\n"

@@ -13,7 +13,8 @@
 // 8 bytes. So a beat of up to 8 bytes moves each cycle, and of more 8 bytes a cycle.
 //
 // A job moves InBeats beats from memory to the design and OutWords words of results to memory, and is done when memory has confirmed
-// the last. Clearing gives up a job without leaving a burst half done, and resets the design; then the weights begin anew.
+// the last. Clearing gives up a job without leaving a burst half done, and resets the design; then the weights begin
+// anew, or stay away.
 module bhc_zynq_shell #(
   parameter int unsigned InBytes = 1,
   parameter int unsigned OutBytes = 1,
@@ -192,12 +193,13 @@ module bhc_zynq_shell #(
   end
 
   // Jobs, and clearing.
-  logic core_rst_nq, read_busy, write_busy, in_valid, in_pass, in_beat, result_end, timing_q;
+  logic core_rst_nq, read_busy, write_busy, in_valid, in_pass, in_beat, result_end, timing_q, cleared, weights_on_q;
   logic read_error, write_error;
   logic [31:0] left_q;  // beats of input that the design has not taken
   assign finished = busy_q && !read_busy && !write_busy && !in_valid && left_q == '0;
   assign weights_clear_o = clear_q;
-  assign weights_start_o = clear_q && !read_busy && !write_busy && !weights_busy_i;
+  assign cleared = clear_q && !read_busy && !write_busy && !weights_busy_i;
+  assign weights_start_o = cleared && weights_on_q;
   assign core_rst_no = core_rst_nq;
   always_ff @(posedge clk_i) begin
     core_rst_nq <= rst_ni && !clear_q;
@@ -206,7 +208,7 @@ module bhc_zynq_shell #(
       busy_q <= 1'b0;
       done_q <= 1'b0;
     end else begin
-      clear_q <= clear || (clear_q && !weights_start_o);
+      clear_q <= clear || (clear_q && !cleared);
       if (clear || clear_q) busy_q <= 1'b0;
       else busy_q <= start || (busy_q && !finished);
       if (start || clear || (write && in_range_w && waddr == RegStatus && s_axi_wdata[1])) done_q <= 1'b0;
@@ -219,6 +221,7 @@ module bhc_zynq_shell #(
     else if (start) left_q <= job_in_beats_q;
     else if (in_beat) left_q <= left_q - 32'd1;
 
+    if (clear) weights_on_q <= s_axi_wdata[2];
     if (start) cycles_q <= '0;
     else if (busy_q) cycles_q <= cycles_q + 32'd1;
     if (!rst_ni || (result_end && !in_beat)) timing_q <= 1'b0;
