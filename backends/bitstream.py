@@ -99,22 +99,26 @@ def find(name: str) -> Tool | None:
     return None
 
 
-def programs(chain: Toolchain, family: Family) -> tuple[str, ...]:
-    """Those that a toolchain needs for a family, the main one first."""
+#: What can place and route 7-series with the database of Project X-Ray: the first that is there.
+XC7_ROUTERS = ("nextpnr-xilinx", "nextpnr-himbaechel")
+
+
+def programs(chain: Toolchain, family: Family) -> tuple[tuple[str, ...], ...]:
+    """Those that a toolchain needs for a family, the main one first; of several names one is enough."""
     match chain:
         case Toolchain.NEXTPNR:
-            return _ROUTERS[family].place, _ROUTERS[family].pack
+            return (_ROUTERS[family].place,), (_ROUTERS[family].pack,)
         case Toolchain.VIVADO:
-            return ("vivado",)
+            return (("vivado",),)
         case Toolchain.OPENXC7:
-            return "nextpnr-xilinx", "fasm2frames", "xc7frames2bit"
+            return XC7_ROUTERS, ("fasm2frames",), ("xc7frames2bit",)
         case _:
             assert_never(chain)
 
 
 def is_installed(chain: Toolchain, family: Family) -> bool:
     """Whether all of a toolchain's programs for a family are there."""
-    return all(find(name) is not None for name in programs(chain, family))
+    return all(any(find(name) is not None for name in names) for names in programs(chain, family))
 
 
 #: How to get a toolchain.
@@ -127,23 +131,24 @@ HINTS: Mapping[Toolchain, str] = {
 
 
 def choose(board: Board, asked: str) -> Toolchain | None:
-    """The toolchain to use; None if none of the board's is installed. Raises BhcError (BHC541, BHC542)."""
-    if asked != "auto":
-        if asked not in board.toolchains:
-            raise fail(
-                "BHC542",
-                f"makes no bitstreams for {board.name}",
-                origin=f"--toolchain {asked}",
-                hint=f"use {' or '.join(board.toolchains)}",
-            )
-        if not is_installed(Toolchain(asked), board.family):
-            raise absent(board, (Toolchain(asked),))
-        return Toolchain(asked)
-    return next((chain for chain in board.toolchains if is_installed(chain, board.family)), None)
+    """The toolchain to use; None if it, or any of the board's, is not installed. Raises BhcError (BHC542)."""
+    if asked != "auto" and asked not in board.toolchains:
+        raise fail(
+            "BHC542",
+            f"makes no bitstreams for {board.name}",
+            origin=f"--toolchain {asked}",
+            hint=f"use {' or '.join(board.toolchains)}",
+        )
+    return next((chain for chain in _asked(board, asked) if is_installed(chain, board.family)), None)
 
 
-def absent(board: Board, chains: Sequence[Toolchain]) -> BhcError:
+def _asked(board: Board, asked: str) -> Sequence[Toolchain]:
+    return board.toolchains if asked == "auto" else (Toolchain(asked),)
+
+
+def absent(board: Board, asked: str) -> BhcError:
     """That a board has no toolchain."""
+    chains = _asked(board, asked)
     missing = f"{' and '.join(chains)} {'is' if len(chains) == 1 else 'are'} missing"
     kept = f"the netlist is {FOLDER}/{NETLIST}, Vivado's project {FOLDER}/{PROJECT}"
     ways = " or ".join(HINTS[chain] for chain in chains)
@@ -318,7 +323,7 @@ def synthesize(pipeline: Pipeline, board: Board, clock_mhz: float, workdir: Path
             placed = pins.emit(pipeline, board, clock_mhz)
             plan, top, mhz, constraints = placed.plan, pins.TOP, placed.clock.mhz, placed.constraints
         case Shell.ZYNQ:
-            placed = ps7.emit(pipeline, board, clock_mhz)
+            placed = ps7.emit(pipeline, board, clock_mhz, lut_memories=not safe)
             plan, top, mhz, constraints = placed.plan, ps7.TOP, placed.clock.mhz, placed.constraints
         case None:
             plan, top, mhz = emit_core(pipeline), CORE, clock_mhz
@@ -389,7 +394,7 @@ def route(
     router, logs = _ROUTERS[board.family], (workdir / "logs").resolve()
     place, pack = find(router.place), find(router.pack)
     if place is None or pack is None:
-        raise absent(board, (Toolchain.NEXTPNR,))
+        raise absent(board, Toolchain.NEXTPNR)
     seconds = Seconds(made)
     arguments = _place(board, made.constraints, made.clock_mhz)
     log = logs / "bitstream-route.log"

@@ -1,10 +1,11 @@
 """7-series bitstreams by openXC7: nextpnr with the database of Project X-Ray, fasm2frames, xc7frames2bit.
 
-What the database gets wrong in silence is not used: block RAM as two ports of 18 or 36 bits, and no memories or shift
-registers of LUTs, no DSP, no MMCM. A netlist is checked for all of that before it is routed. What nextpnr says of timing
-is an estimate.
+What the database gets wrong in silence is not used: block RAM has two ports of 18 or 36 bits, and there are no memories
+or shift registers of LUTs, no DSP, no MMCM. A netlist is checked for all of that before it is routed. What nextpnr says
+of timing is an estimate.
 
-Diagnostics: BHC545 the database is missing, BHC546 a cell that is not safe; BHC541 and BHC543 as in backends/bitstream.py.
+Diagnostics: BHC545 the database is missing, BHC546 a cell that is not safe; BHC541, BHC543 and BHC544 as in
+backends/bitstream.py.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bhc.backends.bitstream import (
+    XC7_ROUTERS,
     Bitstream,
     Seconds,
     Synthesized,
@@ -56,14 +58,14 @@ _WIDTHS = ("READ_WIDTH_A", "READ_WIDTH_B", "WRITE_WIDTH_A", "WRITE_WIDTH_B")
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """What is known of a part: chips, of nextpnr-xilinx (None for another nextpnr, which has it inside); bits, of prjxray."""
+    """What is known of a part. chips: nextpnr-xilinx's (None for another nextpnr, which brings it); bits: prjxray's."""
 
     chips: Path | None
     bits: Path
 
 
 def _router() -> Tool | None:
-    return find("nextpnr-xilinx") or find("nextpnr-himbaechel")
+    return next((tool for tool in map(find, XC7_ROUTERS) if tool is not None), None)
 
 
 def database(part: str) -> Database:
@@ -77,9 +79,9 @@ def database(part: str) -> Database:
         raise fail(
             "BHC545",
             f"the database of Project X-Ray for {part} was not found",
-            hint=f"set PRJXRAY_DB_DIR to the folder that holds {family}/{part}/part.yaml (github.com/openXC7/prjxray-db)",
+            hint=f"set PRJXRAY_DB_DIR to where {family}/{part}/part.yaml is (github.com/openXC7/prjxray-db)",
         )
-    if find("nextpnr-xilinx") is None:
+    if find(XC7_ROUTERS[0]) is None:
         return Database(None, found / family)
     name = f"{part.rpartition('-')[0] or part}.bin"
     variables = (_CHIPDB_VARIABLES.get(part[:4], "CHIPDB"), "CHIPDB")
@@ -140,7 +142,7 @@ def route(
     logs = (workdir / "logs").resolve()
     place, frames, pack = _router(), find("fasm2frames"), find("xc7frames2bit")
     if place is None or frames is None or pack is None:
-        raise absent(board, (Toolchain.OPENXC7,))
+        raise absent(board, Toolchain.OPENXC7)
     known = database(board.part)
     _check(made.folder / NETLIST)
     seconds = Seconds(made)

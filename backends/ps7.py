@@ -125,8 +125,11 @@ def _constraints(board: Board, clock_mhz: float) -> str:
     return "\n".join([*lines, ""])
 
 
-def emit(pipeline: Pipeline, board: Board, clock_mhz: float) -> Placed:
-    """The files. Pure. The clock is what the processor is told to make, by whoever loads the design."""
+def emit(pipeline: Pipeline, board: Board, clock_mhz: float, *, lut_memories: bool = True) -> Placed:
+    """The files. Pure. The clock is what the processor is told to make, by whoever loads the design.
+
+    lut_memories: see zynq.emit_zynq.
+    """
     files = {f"rtl/{TOP}.sv": _top(pipeline, board, clock_mhz), "pins.xdc": _constraints(board, clock_mhz)}
-    plan = emit_zynq(pipeline) | library_plan([_SHIM]) | BuildPlan(files)
+    plan = emit_zynq(pipeline, lut_memories=lut_memories) | library_plan([_SHIM]) | BuildPlan(files)
     return Placed(plan, Clock(clock_mhz, ()), "pins.xdc")

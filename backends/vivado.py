@@ -145,7 +145,7 @@ def implement(
     """Have Vivado make the bitstream. Raises BhcError (BHC501 to BHC504, BHC541, BHC543, BHC544)."""
     tool = find("vivado")
     if tool is None:
-        raise absent(board, (Toolchain.VIVADO,))
+        raise absent(board, Toolchain.VIVADO)
     folder, log = (made.folder / PROJECT).parent, (workdir / "logs").resolve() / "bitstream-vivado.log"
     seconds = Seconds(made)
     for report in (_TIMING, _UTILIZATION):

@@ -235,7 +235,7 @@ class Build:
         board, directory = self.settings.board, self.directory.resolve()
         chain = bitstream.choose(board, toolchain)
         if chain is None and board.family is not Family.XC7:
-            raise bitstream.absent(board, board.toolchains)
+            raise bitstream.absent(board, toolchain)
         if chain is Toolchain.OPENXC7:
             openxc7.database(board.part)
         design = self.pipeline
@@ -258,7 +258,7 @@ class Build:
                 assert_never(chain)
         self._save(replace(self._report, build=result))
         if chain is None:
-            raise bitstream.absent(board, board.toolchains)
+            raise bitstream.absent(board, toolchain)
         return result
 
     def _only_rtl(self, verb: str, why: str) -> None:
