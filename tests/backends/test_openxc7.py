@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -12,11 +14,10 @@ import bhc
 from bhc import boards
 from bhc.backends import bitstream, openxc7, ps7
 from bhc.backends.bitstream import Use
-from bhc.backends.runner import Tool
+from bhc.backends.runner import Job, Tool, find_verilator, run, write
 from bhc.boards import Toolchain
 from bhc.build import Build
 from bhc.diagnostics import BhcError
-from bhc.ir.fabric import Family
 from tests import tiny
 from tests.backends.test_bitstream import WIRES, mapped
 
@@ -223,14 +224,34 @@ def test_processor_system() -> None:
 
 @pytest.mark.slow
 def test_real_netlist_is_safe(model: Path, tmp_path: Path) -> None:
-    """With Yosys: the shell and a network, as openXC7 takes it, on a Zynq and on an Artix."""
-    for target in ("pynq-z2", "arty-a7-100t"):
-        build = bhc.compile(model, target=target, fps=1000, out=tmp_path / target)
-        board = build.settings.board
-        made = bitstream.synthesize(build.pipeline, board, board.clock_mhz, tmp_path / target, safe=True)
-        openxc7._check(made.folder / "netlist.json")
-        assert made.area.resources.dsp == 0
-        assert made.area.resources.bram > 0
-        cells = json.loads((made.folder / "cells.json").read_text())["design"]["num_cells_by_type"]
-        assert (target == "pynq-z2") == ("PS7" in cells)
-    assert board.family is Family.XC7
+    """With Yosys: shell and network as openXC7 takes them."""
+    build = bhc.compile(model, target="pynq-z2", fps=1000, out=tmp_path)
+    made = bitstream.synthesize(build.pipeline, build.settings.board, 100.0, tmp_path, safe=True)
+    openxc7._check(made.folder / "netlist.json")
+    assert made.area.resources.dsp == 0
+    assert made.area.resources.bram > 0
+    cells = json.loads((made.folder / "cells.json").read_text())["design"]["num_cells_by_type"]
+    assert cells["PS7"] == cells["BUFG"] == 1
+
+
+def test_the_processor_has_the_ports_that_are_connected(tmp_path: Path) -> None:
+    """Verilator, warnings being errors, with Yosys's declaration of PS7: names, directions and widths."""
+    package = find_spec("pyosys")
+    if package is None or not package.submodule_search_locations:
+        pytest.skip("no pyosys, which declares PS7")
+    declared = Path(package.submodule_search_locations[0]) / "share" / "xilinx" / "cells_xtra.v"
+    found = re.search(r"^module PS7\(.*?^endmodule$", declared.read_text(), re.DOTALL | re.MULTILINE)
+    assert found is not None
+    build = bhc.compile(tiny.save_model(tmp_path), target="pynq-z2")
+    write(ps7.emit(build.pipeline, build.settings.board, 100.0).plan, tmp_path)
+    foreign = "\n".join(
+        [
+            *(f"/* verilator lint_off {rule} */" for rule in ("DECLFILENAME", "UNDRIVEN", "UNUSEDSIGNAL")),
+            *(found[0], "module BUFG(input I, output O); assign O = I; endmodule", ""),
+        ]
+    )
+    (tmp_path / "foreign.v").write_text(foreign)
+    tool, _root = find_verilator()
+    options = ("--lint-only", "-Wall", "-Wno-PINMISSING", "--top-module", ps7.TOP, "foreign.v")
+    sources = [str(file.relative_to(tmp_path)) for file in sorted((tmp_path / "rtl").glob("*.sv"))]
+    run(Job(tool, (*options, *sources), tmp_path, tmp_path / "lint.log"))

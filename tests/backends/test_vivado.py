@@ -13,7 +13,7 @@ from bhc import boards, report
 from bhc.backends import bitstream, vivado
 from bhc.backends.bitstream import Use
 from bhc.backends.runner import Tool, write
-from bhc.boards import Toolchain
+from bhc.boards import Shell, Toolchain
 from bhc.build import Build
 from bhc.diagnostics import BhcError
 from bhc.ir.pipeline import Pipeline, Stream
@@ -89,6 +89,15 @@ def test_weights_in_memory_get_ports_of_their_own(folder: Path) -> None:
     assert [parameters(run, "ps").get(f"PCW_USE_S_AXI_HP{i}") for i in range(4)] == ["1", "1", "1", None]
     ends = {call.operands for call in run.of("connect_bd_intf_net")}
     assert {("bhc/m_axi_w1", "memory2/S00_AXI"), ("memory2/M00_AXI", "ps/S_AXI_HP2")} <= ends
+
+
+@pytest.mark.parametrize("name", [name for name in boards.names() if boards.load(name).shell is Shell.ZYNQ])
+def test_every_zynq_board_is_known(name: str, folder: Path) -> None:
+    """Without the vendor's board files."""
+    write(vivado.project(WIRES, boards.load(name), 100.0), folder)
+    run = tool(VIVADO, folder / "vivado.tcl")
+    assert run.status == 0, run.errors
+    assert parameters(run, "ps")["PCW_UIPARAM_DDR_BUS_WIDTH"] == ("32 Bit" if name == "zybo-z7-20" else "16 Bit")
 
 
 def test_installed_board_files_come_first(folder: Path) -> None:
