@@ -36,7 +36,7 @@ from bhc.backends.compare import (
 )
 from bhc.backends.netlist import Netlist
 from bhc.backends.plan import BuildPlan
-from bhc.backends.rtl import TOP, emit, stream_signals
+from bhc.backends.rtl import TOP, emit, external_path, stream_signals
 from bhc.backends.runner import Job, Tool, file_errors, find_verilator, run, write
 from bhc.backends.verilated import FLAGS, clear, compile_program, is_current, recipe, verilate
 from bhc.diagnostics import BhcError, fail
@@ -86,6 +86,7 @@ def plan(pipeline: Pipeline, *, activity: bool = False) -> BuildPlan:
             rows.append(f"RECORDED({signal}, {stream.width}, {stream.beats})")
             suffixes.append("data")
         control += [f'public_flat_rd -module "{TOP}" -var "{signal}_{suffix}"' for suffix in suffixes]
+    rows += [f"EXTERNAL({number}, {external_path(number)})" for number in range(len(pipeline.external))]
     made = emit(pipeline) | BuildPlan(
         {
             _STREAMS: "\n".join(rows) + "\n",

@@ -111,7 +111,7 @@ _CELLS_OF: Mapping[Family, _Cells] = {
         frozenset({"FDRE", "FDSE", "FDCE", "FDPE"}),
         {"RAMB18E1": 0.5, "RAMB36E1": 1},
         frozenset({"DSP48E1"}),
-        frozenset({"CARRY4", "MUXF7", "MUXF8", "IBUF", "OBUF", "BUFG", "PLLE2_BASE"}) | _SCOPE,
+        frozenset({"CARRY4", "MUXF7", "MUXF8", "IBUF", "OBUF", "BUFG", "PLLE2_BASE", "PS7"}) | _SCOPE,
     ),
     # A carry cell of two bits takes two LUTs.
     Family.ECP5: _Cells(

@@ -8,12 +8,13 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import Literal, assert_never
 
 from bhc import emission, folder, inputs, simulator
-from bhc.backends import bitstream, compare, cosim, csim, hls4ml_project, netlist, synth
+from bhc.backends import bitstream, compare, cosim, csim, hls4ml_project, netlist, openxc7, synth, vivado
 from bhc.backends.bitstream import Bitstream
 from bhc.backends.plan import BuildPlan
+from bhc.boards import Toolchain
 from bhc.diagnostics import fail
 from bhc.inputs import Source, Windows
 from bhc.ir import pipeline as pipelines
@@ -152,6 +153,13 @@ class Build:
                 raise fail("BHC602", f"is for simulating {places}, not {simulated}", origin=option, hint="leave it out")
         if activity and simulated != "rtl":
             raise fail("BHC602", f"is for simulating rtl, not {simulated}", origin="--activity", hint="leave it out")
+        if simulated == "hls" and self.pipeline.external:
+            raise fail(
+                "BHC602",
+                "the C++ library takes no weights from outside the device",
+                origin="--backend hls",
+                hint="simulate the Verilog, or compile with --weights chip",
+            )
         if simulated not in _SIMULATED[self.settings.backend]:
             raise fail(
                 "BHC602",
@@ -241,8 +249,9 @@ class Build:
         """Make the bitstream for the board, which the report then describes; its file is in the build's folder.
 
         toolchain: nextpnr, vivado or openxc7; auto takes the first of the board's that is installed. Of a 7-series
-        design the netlist and its figures are kept. Raises BhcError: BHC541 to BHC544; BHC540 and BHC819 for a clock
-        that cannot be; BHC601 for a 7-series board; BHC602 unless the build is of the rtl backend.
+        design the netlist, its figures and a project of Vivado are kept, whether a toolchain is there or not. Raises
+        BhcError: BHC541 to BHC546; BHC540 and BHC819 for a clock that cannot be; BHC602 unless the build is of the rtl
+        backend.
         """
         self._only_rtl("bhc build", "a bitstream is made of Verilog")
         if self.directory is None:
@@ -250,15 +259,30 @@ class Build:
         board, directory = self.settings.board, self.directory.resolve()
         chain = bitstream.choose(board, toolchain)
         if chain is None and board.family is not Family.XC7:
-            raise bitstream.absent(board, board.toolchains)
+            raise bitstream.absent(board, toolchain)
+        if chain is Toolchain.OPENXC7:
+            openxc7.database(board.part)
         design = self.pipeline
         with self.progress.step("synthesising the whole design"):
-            made = bitstream.synthesize(design, board, self.settings.schedule.clock_mhz, directory)
-        if chain is None:
-            self._save(replace(self._report, build=bitstream.netlist_alone(made)))
-            raise bitstream.absent(board, board.toolchains)
-        result = bitstream.route(made, board, directory, self.progress.step)
+            safe = chain is Toolchain.OPENXC7
+            made = bitstream.synthesize(design, board, self.settings.schedule.clock_mhz, directory, safe=safe)
+        if board.family is Family.XC7:
+            vivado.write_project(design, board, made)
+        step = self.progress.step
+        match chain:
+            case Toolchain.NEXTPNR:
+                result = bitstream.route(made, board, directory, step)
+            case Toolchain.VIVADO:
+                result = vivado.implement(made, board, directory, step)
+            case Toolchain.OPENXC7:
+                result = openxc7.route(made, board, directory, step)
+            case None:
+                result = bitstream.netlist_alone(made)
+            case _:
+                assert_never(chain)
         self._save(replace(self._report, build=result))
+        if chain is None:
+            raise bitstream.absent(board, toolchain)
         return result
 
     def _only_rtl(self, verb: str, why: str) -> None:
