@@ -45,6 +45,16 @@ def same(run: bhc.Run, wanted: bhc.Simulation) -> bool:
 
 
 @pytest.mark.slow
+def test_netlist(build: bhc.Build) -> None:
+    """The design and its shell as one netlist behind the same driver."""
+    assert build.directory is not None
+    x = tiny.windows(50)
+    simulator = virtual.build(build.pipeline, build.directory, build.settings.schedule.family)
+    with VirtualBoard(simulator) as mapped, bhc.Device(build, mapped.terminal) as device:
+        assert same(device.run(x), build.simulate(x))
+
+
+@pytest.mark.slow
 def test_same_labels_as_the_simulator(build: bhc.Build) -> None:
     x = tiny.windows(200)
     wanted = build.simulate(x)
