@@ -185,8 +185,11 @@ def test_results_that_do_not_come(build: bhc.Build, board: VirtualZynq) -> None:
     link = Zynq(command, "board", pipeline, Sizes(each, each), Patience(10), ahead=100)
     for _ in range(2):
         link.open()
-        link.send(data)
-        assert link.queued == each
+        link.send(data[:-1])
+        assert not link.ready(size, 0.0)
+        assert link.queued == 1  # the design has the beats before
+        link.send(data[-1:])
+        assert link.queued == 2
         assert link.ready(size, 0.0)
         assert link.queued == 0
         assert len(link.receive(size)) == size
