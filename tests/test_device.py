@@ -212,6 +212,27 @@ def test_no_such_rate(terminal: str) -> None:
     )
 
 
+def test_adapters_are_asked_for_low_latency(terminal: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their other flags stay as they are."""
+    flags = 0x90
+    asked = []
+
+    def ioctl(descriptor: int, request: int, state: bytearray) -> int:
+        nonlocal flags
+        asked.append(request)
+        if request == 0x541E:
+            state[16:20] = flags.to_bytes(4, sys.byteorder)
+        else:
+            flags = int.from_bytes(state[16:20], sys.byteorder)
+        return 0
+
+    monkeypatch.setattr("bhc.serial.fcntl.ioctl", ioctl)
+    for _ in range(2):
+        SerialPort(terminal).close()
+    assert asked == [0x541E, 0x541F, 0x541E]
+    assert flags == 0x2090
+
+
 def test_clocks_per_bit() -> None:
     assert [shell.clocks_per_bit(clock) for clock in (12, 25, 27, 100)] == [12, 25, 27, 100]
     assert shell.clocks_per_bit(12, 3_000_000) == 4
