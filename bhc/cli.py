@@ -112,7 +112,7 @@ def _parser() -> ArgumentParser:
             "run",
             commands.run,
             "windows through a board, or a virtual one",
-            "Sends windows to a board that has the build's bitstream, by its serial port or SSH, and takes the results: "
+            "Sends windows to a board that has the build's bitstream, by its serial port or SSH, and takes results: "
             "the same as `bhc simulate` computes. The virtual board is the whole design, pins included, in Verilator.",
             "bhc run build --input windows.npy --on /dev/ttyUSB1",
         )

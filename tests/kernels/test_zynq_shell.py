@@ -11,11 +11,12 @@ import pytest
 
 from bhc import zynq_driver
 from bhc.backends import virtual_zynq
-from bhc.backends.virtual_zynq import Faults, SharedMemory, SocketRegisters, VirtualZynq
+from bhc.backends.virtual_zynq import Faults, VirtualZynq
 from bhc.backends.zynq import result_words, slot_bytes
 from bhc.ir.pipeline import Pipeline, Stage, Stream
 from bhc.ir.types import Kind
 from bhc.zynq_driver import Accelerator, DriverError
+from bhc.zynq_server import SharedMemory, SocketRegisters
 
 
 def fifo(lanes: int, result_beats: int) -> Pipeline:
