@@ -244,7 +244,6 @@ def _nan() -> np.ndarray:
 
 #: name: what to prepare, and the arguments; MODEL is the tiny model.
 CASES: dict[str, tuple[Callable[[], None], str]] = {
-    "bhc600_later_verb": (_nothing, "flash build"),
     "bhc601_backend": (_nothing, "compile MODEL --backend finn --mode stream --hop 4 --delta on"),
     "bhc602_calibrate": (_nothing, "compile MODEL --calibrate x.npy"),
     "bhc602_delta": (_nothing, "compile MODEL --delta maybe"),
