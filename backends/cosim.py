@@ -99,8 +99,10 @@ def plan(pipeline: Pipeline, *, activity: bool = False) -> BuildPlan:
 
 def netlist_plan(pipeline: Pipeline, made: Netlist) -> BuildPlan:
     """As `plan`, with the netlist in place of the SystemVerilog and the memory images."""
-    design = plan(pipeline).files
-    return netlists.plan(made) | BuildPlan({name: design[name] for name in (_STREAMS, _CONTROL, _DRIVER)})
+    design = plan(pipeline).files.items()
+    return netlists.plan(made) | BuildPlan(
+        {name: data for name, data in design if not name.startswith(("rtl/", "mem/"))}
+    )
 
 
 def lint(sources: BuildPlan, workdir: Path) -> tuple[str, ...]:
