@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 #: `on` for the virtual board.
 SIM = "sim"
 #: A simulated board, on a computer that does other things too, is slower than a real one.
-_SIM_PATIENCE = Patience(first_s=0.25, asks=7, results_s=120.0)
+_SIM_PATIENCE = Patience(first_s=0.25, least_s=0.05, asks=7, results_s=120.0)
 #: Input of a job for a Zynq; less for a simulated one, so that there is progress to see.
 _JOB_BYTES, _SIM_JOB_BYTES = 1 << 20, 1 << 14
 #: What a simulated Zynq surely computes.
