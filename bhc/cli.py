@@ -115,7 +115,7 @@ def _parser() -> ArgumentParser:
             "run",
             commands.run,
             "windows through a board, or a virtual one",
-            "Sends windows to a board that has the build's bitstream, over its serial port, and takes the results: "
+            "Sends windows to a board that has the build's bitstream, over its serial port or SSH, and takes the results: "
             "the same as `bhc simulate` computes. The virtual board is the whole design, pins included, in Verilator.",
             "bhc run build --input windows.npy --on /dev/ttyUSB1",
         )
@@ -203,7 +203,10 @@ def _add_run(parser: ArgumentParser) -> None:
         "port that sends such lines, or - for standard input",
     )
     parser.add_argument(
-        "--on", metavar="WHERE", default=SIM, help="sim, the virtual board (the default), or a serial port: /dev/tty..."
+        "--on",
+        metavar="WHERE",
+        default=SIM,
+        help="sim, the virtual board (the default), a serial port: /dev/tty..., or the host of a Zynq",
     )
     parser.add_argument("--baud", metavar="N", type=_count, default=BAUD, help=f"of the serial port; default: {BAUD}")
     parser.add_argument("--output", metavar="Y.npy", type=Path, help="file for the outputs (.npz if there are several)")

@@ -111,8 +111,8 @@ def _summary(report: Report) -> list[str]:
 def _outside(report: Report) -> list[str]:
     """What is read from memory outside the device."""
     return [
-        f"'{row.stage}' reads its weights from DDR: {row.bytes_per_window:,} bytes a window, {row.mb_per_second:,.0f} MB/s, "
-        f"{row.port_share:.0%} of a port"
+        f"'{row.stage}' reads its weights from DDR: {row.bytes_per_window:,} bytes a window, "
+        f"{row.mb_per_second:,.0f} MB/s, {row.port_share:.0%} of a port"
         for row in report.external
     ]
 

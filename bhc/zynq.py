@@ -148,10 +148,11 @@ class Zynq:
                 self._load()
         _, digest, in_beats, in_slot, words, self._buffer_bytes, *_ = zynq_driver.HELLO.unpack(self._hello)
         self._ask(zynq_driver.M_RESET)
+        of_design: bytes = digest
         # The sizes are the identity's part that a design of the same digest cannot differ in.
         taken = in_beats * beat_bytes(self._entry) if in_slot == slot_bytes(self._entry) else 0
         given = self._result_bytes if words == self._words else 0
-        return bytes([PROTOCOL]) + digest + taken.to_bytes(3, "little") + given.to_bytes(3, "little") + b"\0"
+        return bytes([PROTOCOL]) + of_design + taken.to_bytes(3, "little") + given.to_bytes(3, "little") + b"\0"
 
     def send(self, data: bytes) -> None:
         """Queue input for the design."""
@@ -230,7 +231,7 @@ class Zynq:
         until = time.monotonic() + _START_S
         while zynq_driver.GREETING not in self._received:
             if not self._more(until):
-                raise self._gone()
+                raise self._gone(silent=time.monotonic() >= until)
         del self._received[: self._received.index(zynq_driver.GREETING) + len(zynq_driver.GREETING)]
         self._greeted = True
 
@@ -246,8 +247,7 @@ class Zynq:
 
     def _ask(self, kind: bytes, payload: bytes = b"", timeout_s: float = _ANSWER_S) -> bytes:
         """The answer to a message. Raises BhcError."""
-        if self._process is None:
-            raise self._gone()
+        assert self._process is not None, "open() comes first, also after an error"
         assert self._process.stdin is not None
         try:
             zynq_driver.write_message(self._process.stdin, kind, payload)  # type: ignore[arg-type]
@@ -257,7 +257,7 @@ class Zynq:
         head = zynq_driver.HEAD
         while len(self._received) < head.size or len(self._received) < head.size + head.unpack_from(self._received)[0]:
             if not self._more(until):
-                raise self._gone()
+                raise self._gone(silent=time.monotonic() >= until)
         size, answered = head.unpack_from(self._received)
         answer = bytes(self._received[head.size : head.size + size])
         del self._received[: head.size + size]
@@ -308,8 +308,8 @@ class Zynq:
             hint="`bhc flash` copies bitstream and driver of this one",
         )
 
-    def _gone(self) -> BhcError:
-        """The driver's process says nothing any more."""
+    def _gone(self, *, silent: bool = False) -> BhcError:
+        """The driver's process has ended, or says nothing any more."""
         process, greeted = self._process, self._greeted
         self.close()
         assert process is not None
@@ -319,6 +319,8 @@ class Zynq:
             hint = "is this build's bitstream on the board? `bhc flash`"
             return fail("BHC823", "nothing answers at the design's registers", origin=self.name, hint=hint)
         last = said.splitlines()[-1] if said else f"exit status {process.returncode}"
+        if silent:
+            last = "no answer comes"
         if greeted:
             hint = "is the board on, and in the network? run it again"
             return fail("BHC824", f"the connection was lost: {last}", origin=self.name, hint=hint)
