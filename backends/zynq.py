@@ -145,7 +145,7 @@ def _weights(number: int, words: int) -> str:
   );"""
 
 
-def _top(pipeline: Pipeline) -> str:
+def _top(pipeline: Pipeline, fifos: int) -> str:
     source, sink = pipeline.streams[pipeline.input], pipeline.streams[pipeline.output]
     taken, given = beat_bytes(source), beat_bytes(sink)
     regions = len(pipeline.external)
@@ -187,7 +187,8 @@ module {TOP} (
     .ResultBeats({sink.beats}),
     .Digest(64'h{digest[::-1].hex()}),
     .Weights({regions}),
-    .WeightWords(96'h{words:x})
+    .WeightWords(96'h{words:x}),
+    .Style({fifos})
   ) u_shell (
     .clk_i(aclk),
     .rst_ni(aresetn),
@@ -222,6 +223,7 @@ endmodule
 """
 
 
-def emit_zynq(pipeline: Pipeline) -> BuildPlan:
-    """The design and its shell as files. Pure."""
-    return emit(pipeline) | library_plan([_SHELL, _READER]) | BuildPlan({f"rtl/{TOP}.sv": _top(pipeline)})
+def emit_zynq(pipeline: Pipeline, *, lut_memories: bool = True) -> BuildPlan:
+    """The design and its shell as files. Pure. lut_memories: the shell's FIFOs are in LUTs, else in block RAM."""
+    top = _top(pipeline, 1 if lut_memories else 2)
+    return emit(pipeline) | library_plan([_SHELL, _READER]) | BuildPlan({f"rtl/{TOP}.sv": top})

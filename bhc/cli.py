@@ -15,18 +15,13 @@ from typing import get_args
 from bhc import commands
 from bhc.backends.shell import BAUD
 from bhc.device import SIM
-from bhc.diagnostics import BhcError, fail
+from bhc.diagnostics import BhcError
 from bhc.live import Overflow
 from bhc.playback import LINE_BAUD
 from bhc.report import ComparisonError
 from bhc.version import __version__
 
 DONE, DIAGNOSTIC, MISMATCH, INTERRUPTED = 0, 1, 3, 130
-
-#: Verbs that come with later versions: a clear answer is better than "invalid choice".
-_LATER = {
-    "flash": "it programs no boards yet",
-}
 
 _DESCRIPTION = "Compiles trained binary and quantized temporal CNNs (QONNX) to FPGA accelerators, bit-exact."
 _EPILOG = """\
@@ -95,17 +90,19 @@ def _parser() -> ArgumentParser:
         "cosim",
         commands.cosim,
         "simulate the design, compare every stage",
-        "Runs the Verilog in Verilator (or the HLS C++ as a program, hls4ml's C simulation, FINN's ONNX file in qonnx) "
-        "and compares every stage. Of Verilog, without stalls, it measures cycles.",
+        "Runs the Verilog in Verilator (or its netlist for the board, the HLS C++ as a program, hls4ml's C simulation, "
+        "FINN's ONNX file in qonnx) and compares every stage. Of Verilog, without stalls, it measures cycles.",
         "bhc cosim build --input windows.npy --stalls 1",
     )
     _add_directory(cosim)
     _add_input(cosim)
     cosim.add_argument(
-        "--backend", metavar="NAME", help="what to simulate: rtl, hls, hls4ml or finn; default: what the build is of"
+        "--backend",
+        metavar="NAME",
+        help="what to simulate: rtl, netlist, hls, hls4ml or finn; default: what the build is of",
     )
-    cosim.add_argument("--stalls", type=int, metavar="SEED", help="pause input and output at random (rtl)")
-    cosim.add_argument("--vcd", type=Path, metavar="FILE", help="file for waveforms (rtl)")
+    cosim.add_argument("--stalls", type=int, metavar="SEED", help="pause input and output at random (rtl, netlist)")
+    cosim.add_argument("--vcd", type=Path, metavar="FILE", help="file for waveforms (rtl, netlist)")
     cosim.add_argument(
         "--activity", action="store_true", help="count memory reads, accumulator updates and register toggles (rtl)"
     )
@@ -115,7 +112,7 @@ def _parser() -> ArgumentParser:
             "run",
             commands.run,
             "windows through a board, or a virtual one",
-            "Sends windows to a board that has the build's bitstream, over its serial port or SSH, and takes the results: "
+            "Sends windows to a board that has the build's bitstream, by its serial port or SSH, and takes the results: "
             "the same as `bhc simulate` computes. The virtual board is the whole design, pins included, in Verilator.",
             "bhc run build --input windows.npy --on /dev/ttyUSB1",
         )
@@ -141,6 +138,17 @@ def _parser() -> ArgumentParser:
     _add_directory(build)
     build.add_argument(
         "--toolchain", metavar="NAME", default="auto", help="nextpnr, vivado or openxc7; default: what is installed"
+    )
+
+    _add_flash(
+        verb(
+            "flash",
+            commands.flash,
+            "the bitstream, onto the board",
+            "Compares the bitstream of `bhc build` with the board, then loads it: by openFPGALoader, or onto a Zynq "
+            "over SSH.",
+            "bhc flash build",
+        )
     )
 
     report = verb(
@@ -228,6 +236,16 @@ def _add_run(parser: ArgumentParser) -> None:
     live.add_argument(
         "--source-baud", metavar="N", type=_count, default=LINE_BAUD, help=f"of SOURCE's port; default: {LINE_BAUD}"
     )
+
+
+def _add_flash(parser: ArgumentParser) -> None:
+    _add_directory(parser)
+    parser.add_argument(
+        "--via", metavar="HOW", default="auto", help="openfpgaloader, or pynq over SSH; default: pynq with --host"
+    )
+    parser.add_argument("--host", metavar="HOST", help="[USER@]NAME[:PORT] of a Zynq under Linux")
+    parser.add_argument("--flash", action="store_true", help="into the board's flash memory, where it stays")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be done, and do nothing")
 
 
 def _add_cache(parser: ArgumentParser) -> None:
@@ -341,9 +359,6 @@ def _add_compile(parser: ArgumentParser) -> None:
 
 
 def _run(arguments: Sequence[str]) -> None:
-    if arguments and arguments[0] in _LATER:
-        verb = arguments[0]
-        raise fail("BHC600", "this verb is not in this version of bhc", origin=f"bhc {verb}", hint=_LATER[verb])
     parsed = _parser().parse_args(arguments)
     parsed.run(parsed)
 

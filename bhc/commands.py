@@ -13,6 +13,7 @@ import numpy as np
 from bhc import api, boards, folder, html, inputs, picture, play, simulator
 from bhc import data as recordings
 from bhc import doctor as examination
+from bhc import flash as flashing
 from bhc import train as training
 from bhc.api import Emit
 from bhc.backends.runner import file_errors
@@ -312,6 +313,18 @@ def build(arguments: Namespace) -> None:
         f"clock {found.clock_mhz:g} MHz{fmax}",
         f"written to {arguments.directory / (found.file or '')}: {found.bytes:,} bytes",
     )
+
+
+def flash(arguments: Namespace) -> None:
+    """`bhc flash`."""
+    made = load(arguments.directory, progress=_progress(arguments))
+    plan = flashing.plan(made, via=arguments.via, host=arguments.host, keep=arguments.flash)
+    if arguments.dry_run:
+        print(plan)
+        return
+    with made.progress.step(f"loading {plan.file}"):
+        flashing.flash(made, plan)
+    _say(arguments, f"{plan.file} ({plan.header.device}) is in {plan.place}")
 
 
 def report(arguments: Namespace) -> None:
