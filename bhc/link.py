@@ -88,8 +88,9 @@ class Decoder:
 class Patience:
     """How long to wait.
 
-    first_s: for an answer, before asking again; twice as long each time after that. The first time it is less if answers
-    came sooner, but not less than least_s. asks: how often at most. results_s: for anything to go on, while the board answers.
+    first_s: for an answer, before asking again; twice as long each time after that. The first time it is less if
+    answers came sooner, but not less than least_s. asks: how often at most. results_s: for anything to go on, while
+    the board answers.
     """
 
     first_s: float = 0.05
