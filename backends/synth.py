@@ -237,7 +237,7 @@ endmodule
 
 
 def _module(text: Callable[[str], BuildPlan], lut: int, family: Family) -> _Module:
-    digest = (text(_STAGE) | BuildPlan({"synth.ys": _script(family), "tool": _tool_version()})).digest()
+    digest = (text(_STAGE) | BuildPlan({"synth.ys": _script(family), "tool": tool_version()})).digest()
     key = f"{_STAGE}_{digest[:16]}"
     return _Module(key, lut, text(key))
 
@@ -251,7 +251,7 @@ def _group_plan(modules: Sequence[_Module], family: Family) -> BuildPlan:
     return plan
 
 
-def _tool_version() -> str:
+def tool_version() -> str:
     try:
         return version("pyosys")
     except PackageNotFoundError:

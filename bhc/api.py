@@ -64,8 +64,8 @@ def compile(  # noqa: A001 - the verb of the command line
     or parallel) and vendor (vitis or vivado) are hls4ml's. out: folder that gets the build, or the part of it that
     `emit` names; "rtl" and "hls" mean the backend's sources. delta: off, auto or on: layers may, or must, skip what
     does not change; calibrate: windows (in the mode stream recordings) that say how much that is, else it is
-    guessed. weights: auto, chip or ddr: where those of dense layers are. verify: windows to compare the simulator on with onnxruntime. dump_ir: folder that gets the graph after
-    each pass.
+    guessed. weights: auto, chip or ddr: where those of dense layers are. verify: windows to
+    compare the simulator on with onnxruntime. dump_ir: folder that gets the graph after each pass.
 
     Raises:
         BhcError: everything that is wrong with the model or the options.

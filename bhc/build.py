@@ -8,10 +8,10 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import assert_never
+from typing import Literal, assert_never
 
 from bhc import emission, folder, inputs, simulator
-from bhc.backends import bitstream, compare, cosim, csim, hls4ml_project, openxc7, synth, vivado
+from bhc.backends import bitstream, compare, cosim, csim, hls4ml_project, netlist, openxc7, synth, vivado
 from bhc.backends.bitstream import Bitstream
 from bhc.backends.plan import BuildPlan
 from bhc.boards import Toolchain
@@ -30,14 +30,30 @@ from bhc.simulator import Network, Simulation
 from bhc.version import __version__
 
 #: What `cosim` can simulate.
-Simulated = Backend
+Simulated = Literal["rtl", "netlist", "hls", "hls4ml", "finn"]
 _TITLES: Mapping[Simulated, str] = {
     "rtl": "the RTL",
+    "netlist": "the netlist",
     "hls": "the HLS C++",
     "hls4ml": "hls4ml's C simulation",
     "finn": "the ONNX file in qonnx",
 }
-_AGAINST: Mapping[Simulated, Against] = {"rtl": "rtl", "hls": "hls", "hls4ml": "hls", "finn": "qonnx"}
+_AGAINST: Mapping[Simulated, Against] = {
+    "rtl": "rtl",
+    "netlist": "netlist",
+    "hls": "hls",
+    "hls4ml": "hls",
+    "finn": "qonnx",
+}
+#: What is simulated, of the builds of each backend. RTL and HLS are one design.
+_SIMULATED: Mapping[Backend, tuple[Simulated, ...]] = {
+    "rtl": ("rtl", "netlist", "hls"),
+    "hls": ("hls", "rtl"),
+    "hls4ml": ("hls4ml",),
+    "finn": ("finn",),
+}
+#: What can be simulated with pauses, and with waveforms.
+_IN_VERILATOR: tuple[Simulated, ...] = ("rtl", "netlist")
 
 
 class Build:
@@ -121,18 +137,22 @@ class Build:
     ) -> Verification:
         """Simulate the design and compare every stage's values with the simulator's.
 
-        backend: what is simulated, by default what the build is of: the Verilog in Verilator (rtl), the C++ as a
-        program (hls), hls4ml's own C simulation of its project (hls4ml), the ONNX file in qonnx (finn). rtl and hls are
-        one design and do for both kinds of builds. stalls: seed of random pauses at both ends; without, cycles are
-        measured. vcd: file for waveforms. activity: also count what every stage does, which the report then has.
-        All three are for rtl. Raises MismatchError if anything differs (it is in the report too), BhcError if a tool is
+        backend: what is simulated, by default what the build is of: the Verilog in Verilator (rtl), the same with the
+        netlist that Yosys makes of it for the board's family (netlist), the C++ as a program (hls), hls4ml's own C
+        simulation of its project (hls4ml), the ONNX file in qonnx (finn). rtl and hls are one design and do for both
+        kinds of builds. stalls: seed of random pauses at both ends; without, cycles are measured. vcd: file for
+        waveforms. Both are for rtl and netlist. activity: also count what every stage does, which the report then has;
+        for rtl. Raises MismatchError if anything differs (it is in the report too), BhcError if a tool is
         missing or fails.
         """
         simulated = backend or self.settings.backend
-        if simulated != "rtl":
-            only = {"--stalls": stalls is not None, "--vcd": vcd is not None, "--activity": activity}
+        if simulated not in _IN_VERILATOR:
+            only = {"--stalls": stalls is not None, "--vcd": vcd is not None}
             for option in (name for name, asked in only.items() if asked):
-                raise fail("BHC602", f"is for simulating rtl, not {simulated}", origin=option, hint="leave it out")
+                places = " and ".join(_IN_VERILATOR)
+                raise fail("BHC602", f"is for simulating {places}, not {simulated}", origin=option, hint="leave it out")
+        if activity and simulated != "rtl":
+            raise fail("BHC602", f"is for simulating rtl, not {simulated}", origin="--activity", hint="leave it out")
         if simulated == "hls" and self.pipeline.external:
             raise fail(
                 "BHC602",
@@ -140,12 +160,12 @@ class Build:
                 origin="--backend hls",
                 hint="simulate the Verilog, or compile with --weights chip",
             )
-        if simulated != self.settings.backend and not {simulated, self.settings.backend} <= {"rtl", "hls"}:
+        if simulated not in _SIMULATED[self.settings.backend]:
             raise fail(
                 "BHC602",
                 f"the build is of the backend {self.settings.backend}, of which there is no {simulated} to simulate",
                 origin="--backend",
-                hint=f"compile the model with --backend {simulated}",
+                hint=f"compile the model with --backend {'rtl' if simulated == 'netlist' else simulated}",
             )
         overlap = self.network.overlap
         windows = inputs.load(x, self.network.head, overlap)
@@ -185,12 +205,16 @@ class Build:
     ) -> compare.CosimResult:
         (declared,) = self.graph.inputs
         head, overlap = self.network.head, self.network.overlap
-        if backend in {"rtl", "hls"}:
+        if backend in {"rtl", "netlist", "hls"}:
             runs = [inputs.integers(windows, head)] if overlap is None else inputs.rows(windows, head, overlap)
             given = {declared.name: runs}
             if backend == "hls":
                 return csim.csim(self.pipeline, self.graph, given, workdir)
-            return cosim.cosim(self.pipeline, self.graph, given, workdir, stalls=stalls, vcd=vcd, activity=activity)
+            family = self.settings.schedule.family
+            made = netlist.synthesize(self.pipeline, family, workdir) if backend == "netlist" else None
+            return cosim.cosim(
+                self.pipeline, self.graph, given, workdir, stalls=stalls, vcd=vcd, activity=activity, netlist=made
+            )
         data = {declared.name: inputs.integers(windows, head)}
         match backend:
             case "hls4ml":

@@ -10,7 +10,7 @@ from typing import get_args
 
 import numpy as np
 
-from bhc import api, boards, folder, html, inputs, picture, simulator
+from bhc import api, boards, folder, html, inputs, picture, play, simulator
 from bhc import data as recordings
 from bhc import doctor as examination
 from bhc import flash as flashing
@@ -112,8 +112,8 @@ def _summary(report: Report) -> list[str]:
 def _outside(report: Report) -> list[str]:
     """What is read from memory outside the device."""
     return [
-        f"'{row.stage}' reads its weights from DDR: {row.bytes_per_window:,} bytes a window, {row.mb_per_second:,.0f} MB/s, "
-        f"{row.port_share:.0%} of a port"
+        f"'{row.stage}' reads its weights from DDR: {row.bytes_per_window:,} bytes a window, "
+        f"{row.mb_per_second:,.0f} MB/s, {row.port_share:.0%} of a port"
         for row in report.external
     ]
 
@@ -244,6 +244,13 @@ def run(arguments: Namespace) -> None:
     build = load(arguments.directory, progress=_progress(arguments))
     network = build.network
     _check_output(arguments.output, network)
+    play.check(arguments)
+    if arguments.play is not None:
+        played, lines = play.run(build, arguments)
+        if arguments.output is not None and played is not None:
+            _write_outputs(arguments.output, played)
+        _say(arguments, *lines)
+        return
     windows = inputs.load(arguments.input, network.head, network.overlap)
     with Device(build, arguments.on, baud=arguments.baud) as device:
         result = device.run(windows, one_by_one=arguments.one_by_one)

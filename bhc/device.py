@@ -27,6 +27,7 @@ from bhc.diagnostics import fail
 from bhc.inputs import Array, Source
 from bhc.ir.ops import IntArray
 from bhc.link import Counters, Link, Patience
+from bhc.live import DEPTH, Overflow, Rows, Stream
 from bhc.serial import SerialPort
 from bhc.simulator import finish
 from bhc.transport import Transport
@@ -122,7 +123,7 @@ class Device:
                 "BHC601",
                 f"{on!r} is neither {SIM} nor the path of a serial port",
                 origin="--on",
-                hint=f"a {self.build.settings.board.name} is reached over its serial port",
+                hint=f"{self.build.settings.board.name} is reached over its serial port",
             )
         patience = Patience(results_s=_results_s(self.build))
         if on == SIM:
@@ -145,7 +146,7 @@ class Device:
             with build.progress.step("building the virtual board"):
                 simulator = virtual_zynq.build(pipeline, self._workdir())
             board = self._resources.enter_context(VirtualZynq(simulator, pipeline, faults))
-            command = [sys.executable, "-m", "bhc.backends.virtual_zynq", str(board.directory)]
+            command = [sys.executable, "-m", "bhc.zynq_server", str(board.directory)]
             patience = zynq.Patience(_SIM_PATIENCE.results_s, build.report.cycles_per_window / _SIM_CYCLES_PER_S)
             return Zynq(command, "the virtual board", pipeline, sizes, patience, ahead=_SIM_JOB_BYTES, weights=weights)
         if on.startswith(("/", "-")):
@@ -153,7 +154,7 @@ class Device:
                 "BHC601",
                 f"{on!r} is neither {SIM} nor the name of a host",
                 origin="--on",
-                hint=f"a {build.settings.board.name} is reached over the network: [USER@]NAME[:PORT]",
+                hint=f"{build.settings.board.name} is reached over the network: [USER@]NAME[:PORT]",
             )
         patience = zynq.Patience(_results_s(build), _results_s(build) - _LEAST_RESULTS_S)
         return Zynq(zynq.ssh(on), on, pipeline, sizes, patience, ahead=_JOB_BYTES, weights=weights)
@@ -213,6 +214,40 @@ class Device:
             seconds,
             self._link.counters,
         )
+
+    def stream(
+        self,
+        source: Rows,
+        *,
+        every: int | None = None,
+        overflow: Overflow = "wait",
+        depth: int = DEPTH,
+        silence_s: float | None = None,
+    ) -> Stream:
+        """Rows of a live source through the board: iterate over the answers, which come as soon as they are there.
+
+        source: rows as the ONNX input's without batch and time, in the same units; `bhc.live.GAP` where some are
+        missing. every: rows from one answer to the next, of a design for windows (default: a window); a streamed
+        one has its hop. overflow: what happens when more than `depth` rows wait: the source waits, they are dropped
+        and the stream begins anew, or stop: BHC840. silence_s: it also begins anew when nothing comes for longer.
+        Answers are bit-exact with `Build.simulate`.
+
+        with device.stream(rows) as answers:
+            for answer in answers:
+                print(answer.label, answer.latency_s)
+        """
+        made = Stream(
+            self.build,
+            self._link,
+            self.reset,
+            source,
+            every=every,
+            overflow=overflow,
+            depth=depth,
+            silence_s=silence_s,
+        )
+        self._fresh = False
+        return made
 
     def _exchange(self, values: IntArray, results: int, *, one_by_one: bool) -> tuple[IntArray, IntArray]:
         """The graph's output (results, ...) and the cycles for its input."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal, cast, get_args
 
 from bhc import boards
+from bhc.backends.zynq import MOST_REGIONS
 from bhc.diagnostics import BhcError, Diagnostic, fail
 from bhc.inputs import Source
 from bhc.ir import area
@@ -208,7 +209,7 @@ def resolve(options: Options, model: ModelFile) -> Settings:
     if problems:
         raise BhcError(problems)
     board = boards.load(options.target)
-    ports = boards.WEIGHT_PORTS if board.shell is boards.Shell.ZYNQ and options.backend == "rtl" else 0
+    ports = MOST_REGIONS if board.shell is boards.Shell.ZYNQ and options.backend == "rtl" else 0
     if options.weights == "ddr" and not ports:
         raise fail(
             "BHC602",

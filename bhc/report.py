@@ -210,9 +210,9 @@ class Activity:
 class ExternalRow:
     """Weights that a stage takes from memory outside the device. file: in the build's folder.
 
-    bytes: of the file; bytes_per_window: read for a window. mb_per_second, port_share: megabytes, and part of the cycles
-    in which a port of 8 bytes a cycle gives a word, at the design's own pace; at_rate: megabytes a second at the rate
-    that was asked for, None if none was.
+    bytes: of the file; bytes_per_window: read for a window. mb_per_second, port_share: megabytes, and the part of the
+    cycles in which a port of 8 bytes a cycle gives a word, at the design's own pace; at_rate: megabytes a second at the
+    rate that was asked for, None if none was.
     """
 
     stage: str

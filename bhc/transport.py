@@ -24,6 +24,18 @@ class Transport(Protocol):
     def send(self, data: bytes) -> None:
         """Queue input, packed as by backends.beats: any number of whole beats."""
 
+    @property
+    def queued(self) -> int:
+        """Bytes of input that the board does not surely have."""
+        ...
+
+    def ready(self, count: int, timeout_s: float) -> bool:
+        """Move input and results for so long, or until so many bytes of results are there; whether they are.
+
+        count: 0 while none are due; then the input that is queued is moved, and it is True when that is done.
+        """
+        ...
+
     def receive(self, count: int) -> bytes:
         """The next bytes of the results, of which each is followed by its cycles: so many as make whole results."""
         ...

@@ -134,6 +134,12 @@ class Zynq:
         """Bytes of input that the board does not have."""
         return len(self._queue)
 
+    @property
+    def _whole(self) -> int:
+        """Bytes of the queue that make whole beats."""
+        beat = beat_bytes(self._entry)
+        return len(self._queue) // beat * beat
+
     def open(self) -> bytes:
         """Begin anew, the design included: the identity of the board. Raises BhcError."""
         self._forget()
@@ -148,19 +154,20 @@ class Zynq:
                 self._load()
         _, digest, in_beats, in_slot, words, self._buffer_bytes, *_ = zynq_driver.HELLO.unpack(self._hello)
         self._ask(zynq_driver.M_RESET)
+        of_design: bytes = digest
         # The sizes are the identity's part that a design of the same digest cannot differ in.
         taken = in_beats * beat_bytes(self._entry) if in_slot == slot_bytes(self._entry) else 0
         given = self._result_bytes if words == self._words else 0
-        return bytes([PROTOCOL]) + digest + taken.to_bytes(3, "little") + given.to_bytes(3, "little") + b"\0"
+        return bytes([PROTOCOL]) + of_design + taken.to_bytes(3, "little") + given.to_bytes(3, "little") + b"\0"
 
     def send(self, data: bytes) -> None:
-        """Queue input for the design."""
+        """Queue input for the design; what is no whole beat yet waits for the rest."""
         self._queue += data
 
     def receive(self, count: int) -> bytes:
         """The next bytes of the results. Raises BhcError; BHC827 if the input so far does not make so many."""
         while len(self._results) < count:
-            if not self._queue:
+            if not self._whole:
                 raise self._no_results()
             self._job()
         found = bytes(self._results[:count])
@@ -171,7 +178,7 @@ class Zynq:
         """Give the design what is queued; whether so many bytes of results are there. A job takes its time, whatever
         timeout_s says.
         """
-        while self._queue and (count == 0 or len(self._results) < count):
+        while self._whole and (count == 0 or len(self._results) < count):
             self._job()
         return len(self._results) >= count
 
@@ -179,7 +186,7 @@ class Zynq:
         """Give the design what is queued, as far as it fits, and take the results that it makes. Raises BhcError."""
         beat, slot, sizes = beat_bytes(self._entry), slot_bytes(self._entry), self._sizes
         most = min(self._buffer_bytes // slot * beat, (self._buffer_bytes // (8 * self._words) - 1) * sizes.each)
-        data = bytes(self._queue[: most // beat * beat])
+        data = bytes(self._queue[: min(most // beat * beat, self._whole)])
         due = sizes.results(self._given + len(data)) - self._made
         limit_s = self._patience.silence_s + due * self._patience.each_s
         head = zynq_driver.JOB.pack(len(data) // beat, due * self._words, int(1000 * limit_s))
@@ -230,7 +237,7 @@ class Zynq:
         until = time.monotonic() + _START_S
         while zynq_driver.GREETING not in self._received:
             if not self._more(until):
-                raise self._gone()
+                raise self._gone(silent=time.monotonic() >= until)
         del self._received[: self._received.index(zynq_driver.GREETING) + len(zynq_driver.GREETING)]
         self._greeted = True
 
@@ -246,8 +253,7 @@ class Zynq:
 
     def _ask(self, kind: bytes, payload: bytes = b"", timeout_s: float = _ANSWER_S) -> bytes:
         """The answer to a message. Raises BhcError."""
-        if self._process is None:
-            raise self._gone()
+        assert self._process is not None, "open() comes first, also after an error"
         assert self._process.stdin is not None
         try:
             zynq_driver.write_message(self._process.stdin, kind, payload)  # type: ignore[arg-type]
@@ -257,7 +263,7 @@ class Zynq:
         head = zynq_driver.HEAD
         while len(self._received) < head.size or len(self._received) < head.size + head.unpack_from(self._received)[0]:
             if not self._more(until):
-                raise self._gone()
+                raise self._gone(silent=time.monotonic() >= until)
         size, answered = head.unpack_from(self._received)
         answer = bytes(self._received[head.size : head.size + size])
         del self._received[: head.size + size]
@@ -308,8 +314,8 @@ class Zynq:
             hint="`bhc flash` copies bitstream and driver of this one",
         )
 
-    def _gone(self) -> BhcError:
-        """The driver's process says nothing any more."""
+    def _gone(self, *, silent: bool = False) -> BhcError:
+        """The driver's process has ended, or says nothing any more."""
         process, greeted = self._process, self._greeted
         self.close()
         assert process is not None
@@ -319,6 +325,8 @@ class Zynq:
             hint = "is this build's bitstream on the board? `bhc flash`"
             return fail("BHC823", "nothing answers at the design's registers", origin=self.name, hint=hint)
         last = said.splitlines()[-1] if said else f"exit status {process.returncode}"
+        if silent:
+            last = "no answer comes"
         if greeted:
             hint = "is the board on, and in the network? run it again"
             return fail("BHC824", f"the connection was lost: {last}", origin=self.name, hint=hint)

@@ -23,6 +23,8 @@ import struct
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -188,10 +190,9 @@ class PynqMemory:
 
     def __init__(self) -> None:
         try:
-            import pynq
+            self._pynq: Any = import_module("pynq")
         except ImportError:
             raise DriverError(E_MEMORY, "neither /dev/udmabuf0 nor the Python package pynq is there") from None
-        self._pynq: Any = pynq
 
     def allocate(self, size: int) -> Buffer:
         try:
@@ -382,7 +383,8 @@ def serve(source: BinaryIO, sink: BinaryIO, open_design: Callable[[], Accelerato
         pass
     finally:
         if design is not None:
-            design.close()
+            with suppress(DriverError):
+                design.close()
 
 
 def _answer(design: Accelerator, kind: bytes, payload: bytes) -> bytes:
@@ -392,7 +394,8 @@ def _answer(design: Accelerator, kind: bytes, payload: bytes) -> bytes:
             sizes = (design.in_beats, design.in_slot, design.result_words, BUFFER_BYTES)
             return HELLO.pack(VERSION, design.digest, *sizes, *regions)
         if kind == M_WEIGHTS:
-            design.load(*WEIGHTS.unpack_from(payload), payload[WEIGHTS.size :])
+            region, place = WEIGHTS.unpack_from(payload)
+            design.load(region, place, payload[WEIGHTS.size :])
             return b""
         if kind == M_RESET:
             design.reset()

@@ -17,8 +17,6 @@ from bhc.ir.fabric import Family
 from bhc.ir.pipeline import Resources
 
 _SHIPPED = Path(__file__).parent
-#: Memory ports of a Zynq shell that bring weights, a layer each: AXI-HP1 to HP3.
-WEIGHT_PORTS = 3
 
 
 class Shell(StrEnum):

@@ -73,7 +73,9 @@ Delta = Literal["off", "auto", "on"]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Planner:
-    """Lays a graph out as picked."""
+    """Lays a graph out as picked. made: what was laid out before; prices often lead to the same choices, and a large
+    design's timing takes a minute.
+    """
 
     graph: Graph
     name: str
@@ -81,9 +83,16 @@ class _Planner:
     layers: Mapping[str, Layer]
     skips: Skipping | None
     outside: frozenset[str] = frozenset()
+    made: dict[tuple[object, ...], Pipeline] = field(default_factory=dict)
 
     def place(self, picked: Mapping[str, Choice], rows: int) -> Pipeline:
         """The pipeline of one choice for each layer; where layers skip, timed on so many rows of the profile."""
+        key = (*picked.items(), rows)
+        if key not in self.made:
+            self.made[key] = self._place(picked, rows)
+        return self.made[key]
+
+    def _place(self, picked: Mapping[str, Choice], rows: int) -> Pipeline:
         used = None
         if self.skips is not None and any(choice.mode == Mode.DELTA for choice in picked.values()):
             used = self.skips.profile.part(profile.units(self.graph, rows))
@@ -167,7 +176,7 @@ def schedule(
         try:
             return _scheduled(_Planner(graph, name, target, layers, None, outside), delta, recorded)
         except BhcError as error:
-            problem = problem or error
+            problem = error
             if any(found.code != "BHC301" for found in error.diagnostics):
                 raise
     assert problem is not None
@@ -202,10 +211,10 @@ def _scheduled(plain: _Planner, delta: Delta, recorded: Profile | None) -> Pipel
         return _schedule(plain)
     graph, target = plain.graph, plain.target
     known = recorded or profile.guess(graph, plain.layers)
-    always = replace(plain, skips=Skipping(known, always=True))
+    always = replace(plain, skips=Skipping(known, always=True), made={})
     if delta == "on":
         return _schedule(always)
-    sometimes = replace(plain, skips=Skipping(known, always=False))
+    sometimes = replace(plain, skips=Skipping(known, always=False), made={})
     tried: list[Pipeline] = []
     problem: BhcError | None = None
     for planner in (plain, sometimes, always):

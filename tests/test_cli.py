@@ -252,6 +252,8 @@ CASES: dict[str, tuple[Callable[[], None], str]] = {
     "bhc602_backend": (_nothing, "compile MODEL --backend vhdl --io wires"),
     "bhc602_mode": (_nothing, "compile MODEL --mode stream"),
     "bhc602_hop": (_nothing, "compile MODEL --hop 4"),
+    "bhc602_weights": (_nothing, "compile MODEL --weights flash"),
+    "bhc602_weights_ddr": (_nothing, "compile MODEL --weights ddr --target icebreaker"),
     "bhc602_emit": (_nothing, "compile MODEL --backend rtl --emit hls"),
     "bhc602_more_than_one_a_cycle": (_nothing, "compile MODEL --fps 1e12"),
     "bhc603_no_folding_file": (_nothing, "compile MODEL --folding f.toml"),

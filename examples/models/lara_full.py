@@ -2,10 +2,10 @@
 
     python examples/models/lara_full.py OUT.onnx [--time 200] [--channels 126] [--filters 64] [--hidden 128] [--seed 1]
 
-Four convolutions of 5x1 along time, without padding or pooling, then two hidden dense layers and eight classes; weights and
-activations are bipolar, the input has 8 bits. With the sizes of the OMoCap recordings the first dense layer has 190 million
-weights: the file then has 760 MB. It shows a size, not a result: nothing is trained. Beside it, OUT_io.npz holds eight random
-windows `x`.
+Four convolutions of 5x1 along time, without padding or pooling, then two hidden dense layers and eight classes;
+weights and activations are bipolar, the input has 8 bits. With the sizes of the OMoCap recordings the first dense layer
+has 190 million weights: the file then has 760 MB. It shows a size, not a result: nothing is trained. Beside it,
+OUT_io.npz holds eight random windows `x`.
 """
 
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
