@@ -253,7 +253,7 @@ def test_netlist_of_a_zynq(model: Path, tmp_path: Path, monkeypatch: pytest.Monk
     assert made.resources == Resources(lut=5, ff=2, bram=1.5)
     project = tmp_path / "build" / "build" / "bitstream" / "vivado"
     assert {file.name for file in project.iterdir()} == {
-        *("vivado.tcl", "memory.tcl", "settings.tcl", "bhc_zynq_bd.v", "ps7.tcl", "manifest.txt")
+        *("vivado.tcl", "memory.tcl", "settings.tcl", "bhc_zynq_bd.v", "zynq.tcl", "ps7.tcl", "manifest.txt")
     }
 
 
