@@ -528,9 +528,12 @@ def test_load_by_fpga_manager(
     monkeypatch.setattr(zynq_load, "FIRMWARE", tmp_path / "firmware")
     (tmp_path / "a.bin").write_bytes(b"bits")
     arguments = ("a.bit", str(tmp_path / "a.bin"), "100")
-    with pytest.raises(SystemExit, match="there is neither PYNQ nor an fpga_manager"):
+    with pytest.raises(
+        SystemExit, match="there is neither PYNQ nor the fpga_manager of AMD's Linux, with a file 'firmware'"
+    ):
         zynq_load.main(*arguments)
     (tmp_path / "fpga0").mkdir()
+    (tmp_path / "fpga0" / "firmware").touch()
     (tmp_path / "fpga0" / "state").write_text("write error\n")
     with pytest.raises(SystemExit, match="the FPGA was not configured: fpga_manager is in the state 'write error'"):
         zynq_load.main(*arguments)
