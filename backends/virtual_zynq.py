@@ -36,7 +36,8 @@ class Faults:
 
     latency, jitter: clock cycles from an address to its first word, and at most so many more. pause: of 256 cycles, in
     phases, so many in which it does not move. refresh: every so many cycles it rests for refresh_cycles. break_read,
-    break_write: after so many words read, or bursts written, each has a bus error; None: never.
+    break_write: after so many words read, or bursts written, each has a bus error; hang: after so many words read, none
+    comes any more; None: never.
     """
 
     latency: int = 30
@@ -46,6 +47,7 @@ class Faults:
     refresh_cycles: int = 40
     break_read: int | None = None
     break_write: int | None = None
+    hang: int | None = None
     seed: int = 1
 
 
@@ -87,7 +89,7 @@ class VirtualZynq:
         with file_errors("write", memory), memory.open("wb") as file:
             file.truncate(size)
         timing = (faults.latency, faults.jitter, faults.pause, faults.refresh, faults.refresh_cycles)
-        breaks = (-1 if count is None else count for count in (faults.break_read, faults.break_write))
+        breaks = (-1 if count is None else count for count in (faults.break_read, faults.break_write, faults.hang))
         numbers = (size, BASE, faults.seed, *timing, *breaks)
         log = simulator.parent / "zynq.log"
         with file_errors("write", log), log.open("wb") as errors:

@@ -28,7 +28,9 @@ _EPILOG = """\
 examples:
   bhc compile model.onnx --target pynq-z2 --fps 10000 --out build
   bhc cosim build --input windows.npy --stalls 1
-  bhc synth build
+  bhc build build
+  bhc flash build
+  bhc run build --input windows.npy --on /dev/ttyUSB1
   bhc report build
 
 exit codes: 0 done, 1 a diagnostic, 2 wrong usage, 3 a comparison failed"""
@@ -112,7 +114,7 @@ def _parser() -> ArgumentParser:
             "run",
             commands.run,
             "windows through a board, or a virtual one",
-            "Sends windows to a board that has the build's bitstream, by its serial port or SSH, and takes results: "
+            "Sends windows to a board that has the build's bitstream, by serial port or SSH, and takes the results, "
             "the same as `bhc simulate` computes. The virtual board is the whole design, pins included, in Verilator.",
             "bhc run build --input windows.npy --on /dev/ttyUSB1",
         )

@@ -245,8 +245,11 @@ def _schedule(planner: _Planner) -> Pipeline:
             case _:
                 assert_never(target.goal)
         tried.append(made)
-        if isinstance(target.goal, Rate) and made.estimate.fits(target.room):
-            return made  # the first price is that of the smallest design
+        if made.estimate.fits(target.room):
+            if isinstance(target.goal, Rate):
+                return made  # the first price is that of the smallest design
+            if planner.skips is None and made.cycles_per_window <= fastest_period(options):
+                return made  # no other is faster
     fitting = [made for made in tried if made.estimate.fits(target.room)]
     if not fitting:
         raise _too_big(tried[0], target)
