@@ -159,12 +159,16 @@ def refused(error: BhcError, log: Path) -> BhcError:
     return error if found is None else _unknown(found[1])
 
 
-def plan(made: Netlist) -> BuildPlan:
-    """A netlist, and the models of this package that its family needs."""
+def plan(made: Netlist, around: BuildPlan | None = None) -> BuildPlan:
+    """A netlist, and the models of this package that its family needs, in place of the SystemVerilog and the memory
+    images of a plan.
+    """
     folder = files("bhc") / "backends" / "cells"
     names = (f"{made.family}.sv", *(("bhc_block_ram.sv",) if made.family is not Family.ICE40 else ()))
-    models = {f"rtl/{name}": (folder / name).read_bytes() for name in names}
-    return BuildPlan({**models, f"rtl/{made.top}.sv": made.text.encode()})
+    models = BuildPlan({f"rtl/{name}": (folder / name).read_bytes() for name in names})
+    kept = {} if around is None else around.files
+    others = {name: data for name, data in kept.items() if not name.startswith(("rtl/", "mem/"))}
+    return models | BuildPlan({f"rtl/{made.top}.sv": made.text}) | BuildPlan(others)
 
 
 def options(family: Family) -> tuple[str, ...]:

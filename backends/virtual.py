@@ -50,11 +50,10 @@ def build(pipeline: Pipeline, workdir: Path, family: Family | None = None) -> Pa
     name = "board" if family is None else "board-netlist"
     directory, logs = (workdir / "build" / name).resolve(), (workdir / "logs").resolve()
     driver = BuildPlan({_DRIVER: (files("bhc") / "backends" / _DRIVER).read_bytes()})
-    sources, cells = emit_uart(pipeline, CLOCKS_PER_BIT), tuple[str, ...]()
+    sources, cells = emit_uart(pipeline, CLOCKS_PER_BIT) | driver, tuple[str, ...]()
     if family is not None:
-        sources = netlist.plan(netlist.flatten(sources, family, TOP, workdir))
-        cells = netlist.options(family)
-    sources |= driver
+        mapped = netlist.flatten(emit_uart(pipeline, CLOCKS_PER_BIT), family, TOP, workdir)
+        sources, cells = netlist.plan(mapped, sources), netlist.options(family)
     made_of = recipe(sources)
     write(sources, directory)
     if is_current(directory, made_of):

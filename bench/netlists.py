@@ -3,8 +3,8 @@
     python bench/netlists.py MODEL.onnx --input X.npz [--windows 20] [--fps 200] [--boards NAME ...] [--faults 2]
 
 For each board: streams and values compared in the RTL and in the netlist (and again with pauses), values that differ,
-and of the netlist alone, seconds to map, to build its simulator, and to simulate, and cycles a second. Of a board with
-a UART, the windows also go through the driver to a virtual board whose design and shell are one netlist. Then faults:
+and of the netlist alone, seconds to map, to build its simulator, and to simulate, and cycles a second. Then the same
+windows through the driver to a virtual board whose design and shell are one netlist: labels that differ. Then faults:
 one bit of one LUT's contents is flipped, and the stage in which that is seen first must be the one that holds the LUT;
 a flip that changes nothing, since no window reaches that bit, is counted as idle. Times depend on the machine and load.
 """
@@ -23,7 +23,7 @@ from unittest import mock
 
 from bhc import inputs, load
 from bhc.api import compile as compile_model
-from bhc.backends import cosim, netlist, virtual
+from bhc.backends import cosim, netlist, virtual, virtual_zynq
 from bhc.backends.compare import CosimResult
 from bhc.backends.netlist import Netlist
 from bhc.backends.rtl import TOP, stage_words
@@ -93,8 +93,9 @@ def report(title: str, result: CosimResult) -> None:
 
 def report_board(build: Build, x: IntArray) -> None:
     """Windows of the model's input to the virtual board and back."""
-    mapped = partial(virtual.build, family=build.settings.schedule.family)
-    with mock.patch.object(virtual, "build", mapped), Device(build) as device:
+    kind = virtual_zynq if build.settings.board.shell is Shell.ZYNQ else virtual
+    mapped = partial(kind.build, family=build.settings.schedule.family)
+    with mock.patch.object(kind, "build", mapped), Device(build) as device:
         labels = device.run(x).labels
     differ = int((labels != build.simulate(x).labels).sum())
     print(f"  netlist of the whole board: {len(x)} windows, {differ} labels differ", flush=True)
@@ -126,8 +127,7 @@ def main() -> None:
             f"{result.cycles / (done - built):,.0f} cycles/s",
             flush=True,
         )
-        if build.settings.board.shell is Shell.UART:
-            report_board(build, windows.x[: options.windows])
+        report_board(build, windows.x[: options.windows])
         caught = idle = 0
         for stage, wrong in faults(made, build):
             if caught == options.faults:
