@@ -152,7 +152,8 @@ def absent(board: Board, asked: str) -> BhcError:
     """That a board has no toolchain."""
     chains = _asked(board, asked)
     missing = f"{' and '.join(chains)} {'is' if len(chains) == 1 else 'are'} missing"
-    kept = f"the netlist is {FOLDER}/{NETLIST}, Vivado's project {FOLDER}/{PROJECT}"
+    project = "" if board.shell is None else f", Vivado's project {FOLDER}/{PROJECT}"
+    kept = f"the netlist is {FOLDER}/{NETLIST}{project}"
     ways = " or ".join(HINTS[chain] for chain in chains)
     return fail(
         "BHC541",

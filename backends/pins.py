@@ -15,8 +15,8 @@ from bhc.backends import pll
 from bhc.backends.plan import BuildPlan
 from bhc.backends.pll import Clock
 from bhc.backends.rtl import comment
-from bhc.backends.shell import TOP as CORE
 from bhc.backends.shell import BAUD, clocks_per_bit, emit_uart
+from bhc.backends.shell import TOP as CORE
 from bhc.boards import Board, Pin
 from bhc.ir.fabric import Family
 from bhc.ir.pipeline import Pipeline

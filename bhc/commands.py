@@ -233,7 +233,7 @@ def _measured(build: Build, cycles: float | None, latency: int | None) -> list[s
     report = build.report
     lines = []
     if cycles is not None:
-        lines.append(f"measured {cycles:,g} cycles a window, predicted {report.cycles_per_window:,}")
+        lines.append(f"measured {cycles:,.10g} cycles a window, predicted {report.cycles_per_window:,}")
     if latency is not None:
         lines.append(f"measured {latency:,} cycles of latency, predicted {report.latency_cycles:,}")
     return lines

@@ -148,7 +148,7 @@ class Device:
             with build.progress.step("building the virtual board"):
                 simulator = virtual_zynq.build(pipeline, self._workdir())
             board = self._resources.enter_context(VirtualZynq(simulator, pipeline, faults))
-            command = [sys.executable, "-m", "bhc.backends.virtual_zynq", str(board.directory)]
+            command = [sys.executable, "-m", "bhc.zynq_server", str(board.directory)]
             patience = zynq.Patience(_SIM_PATIENCE.results_s, build.report.cycles_per_window / _SIM_CYCLES_PER_S)
             return Zynq(command, "the virtual board", pipeline, sizes, patience, ahead=_SIM_JOB_BYTES, weights=weights)
         if on.startswith(("/", "-")):

@@ -281,7 +281,7 @@ def test_netlist_of_a_zynq(model: Path, tmp_path: Path, monkeypatch: pytest.Monk
     assert made.resources == Resources(lut=5, ff=2, bram=1.5)
     project = tmp_path / "build" / "build" / "bitstream" / "vivado"
     assert {file.name for file in project.iterdir()} == {
-        *("vivado.tcl", "memory.tcl", "settings.tcl", "bhc_zynq_bd.v", "ps7.tcl", "manifest.txt")
+        *("vivado.tcl", "memory.tcl", "settings.tcl", "bhc_zynq_bd.v", "zynq.tcl", "ps7.tcl", "manifest.txt")
     }
 
 
@@ -299,7 +299,7 @@ def test_a_board_without_toolchains(model: Path, tmp_path: Path, monkeypatch: py
         build.bitstream()
     assert str(caught.value) == (
         "error[BHC541] no bitstream was made for pynq-z2: its file names no toolchain\n"
-        "  hint: the netlist is build/bitstream/netlist.json, Vivado's project build/bitstream/vivado/vivado.tcl"
+        "  hint: the netlist is build/bitstream/netlist.json"
     )
 
 
