@@ -12,11 +12,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
 
+from bhc.backends import netlist
 from bhc.backends.plan import BuildPlan
 from bhc.backends.runner import end, file_errors, find_verilator, tail, write
 from bhc.backends.verilated import FLAGS, clear, compile_program, is_current, recipe, verilate
 from bhc.backends.zynq import TOP, emit_zynq
 from bhc.diagnostics import fail
+from bhc.ir.fabric import Family
 from bhc.ir.pipeline import Pipeline
 
 _DRIVER = "zynq_board.cpp"
@@ -54,23 +56,30 @@ class Faults:
 NO_FAULTS = Faults()
 
 
-def build(pipeline: Pipeline, workdir: Path) -> Path:
-    """The program that simulates the Zynq. Raises BhcError (BHC501..BHC504)."""
-    directory, logs = (workdir / "build" / "zynq").resolve(), (workdir / "logs").resolve()
+def build(pipeline: Pipeline, workdir: Path, family: Family | None = None) -> Path:
+    """The program that simulates the Zynq. family: simulate the netlist for it, mapped as one module with the shell.
+
+    Raises BhcError (BHC501..BHC504; of a netlist BHC515).
+    """
+    name = "zynq" if family is None else "zynq-netlist"
+    directory, logs = (workdir / "build" / name).resolve(), (workdir / "logs").resolve()
     masters = ("m_axi", *(f"m_axi_w{number}" for number in range(len(pipeline.external))))
     texts: dict[str, bytes | str] = {
         name: (files("bhc") / "backends" / name).read_bytes() for name in (_DRIVER, _MODEL)
     }
     texts["zynq_ports.inc"] = "".join(f"READER({name})\n" for name in masters)
-    sources = emit_zynq(pipeline) | BuildPlan(texts)
+    sources, cells = emit_zynq(pipeline) | BuildPlan(texts), tuple[str, ...]()
+    if family is not None:
+        mapped = netlist.flatten(emit_zynq(pipeline), family, TOP, workdir)
+        sources, cells = netlist.plan(mapped, sources), netlist.options(family)
     made_of = recipe(sources)
     write(sources, directory)
     if is_current(directory, made_of):
         return directory / "simulator"
     clear(directory)
     tool, _ = find_verilator()
-    verilate(tool, sources, TOP, directory, logs / "zynq-verilator.log", (*FLAGS, "--Mdir", "model"))
-    return compile_program(directory, logs, "zynq", _DRIVER, made_of)
+    verilate(tool, sources, TOP, directory, logs / f"{name}-verilator.log", (*FLAGS, "--Mdir", "model", *cells))
+    return compile_program(directory, logs, name, _DRIVER, made_of)
 
 
 def _memory_bytes(pipeline: Pipeline) -> int:

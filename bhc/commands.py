@@ -303,7 +303,7 @@ def synth(arguments: Namespace) -> None:
 def build(arguments: Namespace) -> None:
     """`bhc build`."""
     made = load(arguments.directory, progress=_progress(arguments))
-    found = made.bitstream(arguments.toolchain)
+    found = made.bitstream(arguments.toolchain, baud=arguments.baud)
     rows = [(row.unit, f"{row.used:,}", f"of {row.available:,}") for row in found.use]
     fmax = "" if found.fmax_mhz is None else f", up to {found.fmax_mhz:g} MHz"
     _say(

@@ -157,7 +157,7 @@ def schedule(
 
     auto is the best of three: without skipping, with it where it pays layer by layer, and wherever it is possible.
 
-    Raises diagnostics BHC301 to BHC307.
+    Raises diagnostics BHC301 to BHC308.
     """
     _diagnose_edges(graph)
     layers = compute_layers(graph, target.fabric)
@@ -170,6 +170,13 @@ def schedule(
             hint="name layers as graph.txt does",
         )
     able = _streamable(layers)
+    if target.weights == "ddr" and not able:
+        raise fail(
+            "BHC308",
+            "no layer's weights can come from memory: that takes a dense layer whose products share 64 bits a cycle",
+            origin="--weights ddr",
+            hint="leave it out",
+        )
     problem: BhcError | None = None
     for count in _counts(able, layers, target):
         outside = frozenset(able[:count])
