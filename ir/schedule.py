@@ -306,7 +306,7 @@ def _fit(options: Menu, share: float, planner: _Planner) -> Pipeline:
     limit = Resources(
         lut=max(int(available.lut * part), floor.lut),
         ff=max(int(available.ff * part), floor.ff),
-        bram=max(available.bram * part, floor.bram),
+        bram=max(available.bram * share, floor.bram),  # which is estimated exactly
         dsp=max(int(available.dsp * part), floor.dsp),
     )
     low = 0
