@@ -24,7 +24,7 @@ from bhc.ir.schedule import Delta, Fit, Goal, Rate, Target, Weights
 from bhc.records import RecordError, from_plain, to_plain, to_toml
 from bhc.version import __version__
 
-SCHEMA = 2
+SCHEMA = 3
 
 Backend = Literal["rtl", "hls", "hls4ml", "finn"]
 Mode = Literal["window", "stream"]
