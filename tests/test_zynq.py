@@ -87,6 +87,17 @@ def test_same_labels_as_the_simulator(build: bhc.Build) -> None:
 
 
 @pytest.mark.slow
+def test_live(build: bhc.Build) -> None:
+    """Row by row, with an answer every five."""
+    rows = np.concatenate(list(tiny.windows(5)), axis=1).T
+    wanted = build.simulate(np.stack([rows[begin : begin + 12].T for begin in range(0, len(rows) - 11, 5)]))
+    with bhc.Device(build) as device, device.stream(iter(rows), every=5) as stream:
+        answers = list(stream)
+    assert [answer.label for answer in answers] == wanted.labels.tolist()
+    assert np.array_equal([answer.y for answer in answers], wanted.y)
+
+
+@pytest.mark.slow
 def test_recordings(tmp_path: Path) -> None:
     """A design that goes on from hop to hop; a reset between recordings."""
     build = bhc.compile(tiny.save_model(tmp_path), fps=100_000, mode="stream", hop=2, out=tmp_path / "build")
