@@ -138,6 +138,7 @@ def _parser() -> ArgumentParser:
         "bhc build build",
     )
     _add_directory(build)
+    build.add_argument("--baud", metavar="N", type=_count, help=f"of the board's UART; default: {BAUD}")
     build.add_argument(
         "--toolchain", metavar="NAME", default="auto", help="nextpnr, vivado or openxc7; default: what is installed"
     )
@@ -218,7 +219,7 @@ def _add_run(parser: ArgumentParser) -> None:
         default=SIM,
         help="sim, the virtual board (the default), a serial port: /dev/tty..., or the host of a Zynq",
     )
-    parser.add_argument("--baud", metavar="N", type=_count, default=BAUD, help=f"of the serial port; default: {BAUD}")
+    parser.add_argument("--baud", metavar="N", type=_count, help="of the board's port; default: as `bhc build` made it")
     parser.add_argument("--output", metavar="Y.npy", type=Path, help="file for the outputs (.npz if there are several)")
     parser.add_argument(
         "--one-by-one", action="store_true", help="wait for each result before the next input, and measure its cycles"
