@@ -79,17 +79,47 @@ def _counter(states: int) -> int:
     return round(1.4 * _bits(states)) + (1 if states > 1 else 0)
 
 
-def _mvu(p: Mapping[str, int], roms: Sequence[Rom]) -> Resources:
-    products = p["Simd"] * p["XBits"] * p["WBits"]
+def _group(p: Mapping[str, int]) -> int:
+    """Elements whose signed sums the rows of a matrix-vector unit share; 1 for none. As rtl/bhc_mvu.sv chooses."""
+    x_bits, simd, pe = p["XBits"], p["Simd"], p["Pe"]
     constant = p["Nf"] * p["Sf"] == 1
-    per_product = 1.05 if constant else 1.3 if p["XBits"] * p["WBits"] == 1 else 1.25
+    if p["WKind"] != Kind.BIPOLAR:
+        return 1
+    if constant and x_bits == 1:
+        return 3 if simd >= 12 and pe >= 8 else 1
+    if constant:
+        if simd >= 12 and pe * x_bits > 8 * x_bits + 8:
+            return 4
+        return 2 if simd >= 12 and pe * (x_bits - 1) > 2 * x_bits else 1
+    return 2 if x_bits > 2 and simd >= 6 and pe * (x_bits - 2) > (4 if simd < 12 else 2) * x_bits else 1
+
+
+def _mvu(p: Mapping[str, int], roms: Sequence[Rom]) -> Resources:
+    x_bits, pe, group = p["XBits"], p["Pe"], _group(p)
+    constant = p["Nf"] * p["Sf"] == 1
+    groups, left = divmod(p["Simd"], group)
+    if group == 1:
+        bits = p["Simd"] * x_bits * p["WBits"]
+        per_bit = 1.05 if constant else 1.3 if x_bits * p["WBits"] == 1 else 1.25
+        shared = 0.0
+        held = p["Simd"] * x_bits
+    else:
+        value_bits = x_bits + group // 2
+        bits = groups * value_bits + left * (value_bits if constant else x_bits)
+        per_bit = 1.28 if not constant else 0.85 if x_bits == 1 else 1.0
+        # Of the patterns of signs, constant weights leave those out that no row has.
+        patterns = 1 << (group - 1)
+        used = patterns * (1 - (1 - 1 / patterns) ** pe) if constant else patterns
+        halves = 4 * (x_bits + 1) if group == 4 else 0
+        shared = groups * (used * (x_bits if group == 2 else value_bits) + halves)
+        held = round(groups * used * value_bits) + left * x_bits
     # The accumulator of several beats chooses between its start value and itself, in LUTs of their own.
-    row = per_product * products + p["AccBits"] * (2.0 if p["Sf"] > 1 else 1.0)
+    row = per_bit * bits + p["AccBits"] * (2.0 if p["Sf"] > 1 else 1.0)
     total = Resources(lut=20 + round(0.7 * (_counter(p["Nf"]) + _counter(p["Sf"]) + _counter(p["Positions"]))))
     if p["InputStationary"] and p["Sf"] > 1 and p["Nf"] > 1:
-        total += _ram(p["Nf"], p["Pe"] * p["AccBits"], Style.LUT)
-    registers = p["Pe"] * (p["AccBits"] * 1.2 + p["DotStages"] * 0.2 * products) + p["Simd"] * p["XBits"] + 25
-    total += Resources(lut=round(p["Pe"] * row), ff=round(registers))
+        total += _ram(p["Nf"], pe * p["AccBits"], Style.LUT)
+    registers = pe * (p["AccBits"] * 1.2 + p["DotStages"] * 0.2 * bits) + held + 25
+    total += Resources(lut=round(pe * row + shared), ff=round(registers))
     for item in roms:
         total += rom(item.depth, item.width, item.style)
     return total
@@ -139,11 +169,16 @@ def _delta(p: Mapping[str, int], roms: Sequence[Rom]) -> Resources:
     events, x_bits, w_bits = p["Events"], p["XBits"], p["WBits"]
     weights, _ = roms
     # A row: the products of all events, added up, and the accumulator.
+    shared = 0
     if x_bits == 1 and p["WKind"] == Kind.BIPOLAR:
         # The lowest bit of the parts is the same for all rows.
         part, products = _bits(events) + 1, 1.1 if events <= 2 else 2.2 * events - 2.4
     elif x_bits == 1:
         part, products = _bits(events) + w_bits + 1, 1.6 * events * (w_bits + 1)
+    elif p["WKind"] == Kind.BIPOLAR and p["Pe"] * events >= 8 and events > 1:
+        # Pairs of events.
+        part, products = _bits(events) + x_bits + 1, 0.5 * events * (x_bits + 3)
+        shared = events // 2 * (3 * x_bits + 4)
     elif p["WKind"] == Kind.BIPOLAR:
         part, products = _bits(events) + x_bits + 1, (0.7 if events == 1 else 1.0) * events * (x_bits + 1)
     else:
@@ -151,7 +186,7 @@ def _delta(p: Mapping[str, int], roms: Sequence[Rom]) -> Resources:
     row = products + p["AccBits"]
     registers = p["OutBits"] + (part if product_register(dict(p)) else 0)
     total = Resources(
-        lut=round(p["Pe"] * row + 155 + 17 * events + p["Lanes"] * (2.7 + 1.9 * (x_bits - 1))),
+        lut=round(p["Pe"] * row + shared + 155 + 17 * events + p["Lanes"] * (2.7 + 1.9 * (x_bits - 1))),
         ff=round(p["Pe"] * registers + 115 + p["Lanes"] * (2 * x_bits + (x_bits > 1))),
     )
     bits = p["Pe"] * p["AccBits"]

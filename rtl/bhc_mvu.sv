@@ -54,9 +54,29 @@ module bhc_mvu #(
   localparam int unsigned PosBits = Positions > 1 ? $clog2(Positions) : 1;
   localparam int unsigned ClassBits = Classes > 1 ? $clog2(Classes) : 1;
   localparam int unsigned BiasBits = Classes * Nf > 1 ? $clog2(Classes * Nf) : 1;
-  localparam int unsigned RawBits = $clog2(Simd * ((1 << XBits) - 1) * ((1 << WBits) - 1) + 1);
   // Only the bits above Shift are ever added to; the rest of the bias passes by.
   localparam int unsigned SumBits = AccBits - Shift;
+
+  // With bipolar weights, rows may share the signed sums of groups of so many elements (bhc_sums), where that saves the rows more
+  // LUTs than it takes. 1: every row has products of its own.
+  localparam bit ConstWeights = Nf * Sf == 1;
+  function automatic int unsigned group();
+    group = 1;
+    if (WKind == 2 && ConstWeights && XBits == 1) begin
+      if (Simd >= 12 && Pe >= 8) group = 3;
+    end else if (WKind == 2 && ConstWeights) begin
+      if (Simd >= 12 && Pe * (XBits - 1) > 2 * XBits) group = 2;
+      if (Simd >= 12 && Pe * XBits > 8 * XBits + 8) group = 4;
+    end else if (WKind == 2 && XBits > 2) begin
+      if (Simd >= 6 && Pe * (XBits - 2) > (Simd < 12 ? 4 : 2) * XBits) group = 2;
+    end
+  endfunction
+  localparam int unsigned Group = group();
+  localparam int unsigned ValueBits = Group > 1 ? XBits + Group / 2 : XBits;
+  localparam int unsigned SumsBits = (Simd / Group << (Group - 1)) * ValueBits;
+  localparam int unsigned LeftBits = Simd % Group * XBits;
+  localparam int unsigned RawBits =
+    $clog2((Simd / Group + Simd % Group) * ((1 << ValueBits) - 1) * ((1 << WBits) - 1) + 1);
 
 `ifndef SYNTHESIS
   initial assert (Shift <= 1 && Shift < AccBits && OutBits <= AccBits && (SignOut == 0 || OutBits == 1))
@@ -92,9 +112,25 @@ module bhc_mvu #(
     end
   end
 
-  logic [Simd*XBits-1:0] x_q;
+  logic [SumsBits-1:0] x, x_q;
+  logic [(LeftBits > 0 ? LeftBits : 1)-1:0] left, left_q;
   logic [Pe*Simd*WBits-1:0] w;
-  always_ff @(posedge clk_i) if (en & ~held) x_q <= in_data_i;
+  if (Group == 1) begin : gen_elements
+    assign x = in_data_i;
+    assign left = '0;
+  end else begin : gen_sums
+    bhc_sums #(.XBits(XBits), .XKind(XKind), .Simd(Simd), .Group(Group)) u_sums (.x_i(in_data_i), .value_o(x), .left_o(left));
+  end
+  always_ff @(posedge clk_i) begin
+    if (en & ~held) begin
+      x_q <= x;
+      left_q <= left;
+    end
+  end
+  if (LeftBits == 0) begin : gen_no_left
+    logic unused;
+    assign unused = ^left_q;
+  end
 
   bhc_rom #(
     .Width(Pe * Simd * WBits), .Depth(Nf * Sf), .Style(WeightsStyle), .File(WeightsFile), .Init(WeightsInit)
@@ -158,17 +194,26 @@ module bhc_mvu #(
   logic [Pe*SumBits-1:0] old_sum;  // partial sums before this beat
   logic [Pe*SumBits-1:0] sum;
   for (genvar p = 0; p < Pe; p++) begin : gen_pe
-    logic [RawBits-1:0] raw;
+    logic [RawBits-1:0] raw, excess;  // excess is a constant that raw counts too much
     logic unused;
-    assign unused = ^raw;  // the accumulator may be the narrower one
+    assign unused = ^{raw, excess};  // the accumulator may be the narrower one
     logic [SumBits-1:0] base;
-    bhc_dot #(
-      .XBits(XBits), .XKind(XKind), .WBits(WBits), .WKind(WKind), .Simd(Simd), .Stages(DotStages),
-      .ConstWeights(Nf * Sf == 1 ? 1 : 0), .Weights(WeightsInit[p*Simd*WBits +: Simd*WBits])
-    ) u_dot (.clk_i, .en_i(en), .x_i(x_q), .w_i(w[p*Simd*WBits +: Simd*WBits]), .raw_o(raw));
+    if (Group == 1) begin : gen_elements
+      bhc_dot #(
+        .XBits(XBits), .XKind(XKind), .WBits(WBits), .WKind(WKind), .Simd(Simd), .Stages(DotStages),
+        .ConstWeights(ConstWeights ? 1 : 0), .Weights(WeightsInit[p*Simd*WBits +: Simd*WBits])
+      ) u_dot (.clk_i, .en_i(en), .x_i(x_q), .w_i(w[p*Simd*WBits +: Simd*WBits]), .raw_o(raw));
+      assign excess = '0;
+    end else begin : gen_groups
+      bhc_group_dot #(
+        .XBits(XBits), .Simd(Simd), .Group(Group), .Stages(DotStages), .ConstWeights(ConstWeights ? 1 : 0),
+        .Weights(WeightsInit[p*Simd +: Simd])
+      ) u_dot (
+        .clk_i, .en_i(en), .value_i(x_q), .left_i(left_q), .w_i(w[p*Simd +: Simd]), .raw_o(raw), .excess_o(excess));
+    end
     // With SignOut the sums are kept in offset binary, whose top bit is the answer itself.
     assign bias_sum[p*SumBits +: SumBits] =
-      bias[p*AccBits+Shift +: SumBits] ^ (SignOut != 0 ? SumBits'(1) << (SumBits - 1) : '0);
+      (bias[p*AccBits+Shift +: SumBits] ^ (SignOut != 0 ? SumBits'(1) << (SumBits - 1) : '0)) - SumBits'(excess);
     assign base = acc_first ? bias_sum[p*SumBits +: SumBits] : old_sum[p*SumBits +: SumBits];
     assign sum[p*SumBits +: SumBits] = SumBits'(raw) + base;
   end

@@ -1,9 +1,10 @@
 // Sum of pairs of products with bipolar weights, from the pairs' sums and differences, which many rows share.
 //
-//   sum_o = sum over the pairs p of (weight[2p] * (weights equal ? sum[p] : difference[p]) + Offset)
+//   sum_o = sum over the pairs p of (Offset - weight[2p] * (weights equal ? sum[p] : difference[p]))
 //           + (OddBits > 0: weight[2*Pairs] = 1 ? odd_i : 2^OddBits - 1 - odd_i),
-// modulo 2^OutBits, weights +1 (1) and -1 (0). Sums and differences are two's complement, never the most negative number; Offset
-// is 2^(ValueBits-1), or one less if Less = 1. Pair 0 and weight 0 lie in the least significant bits.
+// modulo 2^OutBits, weights +1 (1) and -1 (0). So sum[p] is what the pair is worth under weights -1, -1, and difference[p] under
+// -1, +1. They are two's complement, never the most negative number; Offset is 2^(ValueBits-1), or one less if Less = 1. Pair 0
+// and weight 0 lie in the least significant bits. OutBits > ValueBits, unless there is one pair.
 // Stages (0 to 2) pipeline registers, enabled by en_i, no reset: bhc_heap's.
 //
 // Chains of up to four adders, in which a LUT chooses a bit of the sum or the difference, inverts it, and adds it to the chain: one
@@ -27,52 +28,53 @@ module bhc_pair_sum #(
   input  logic [Weights-1:0]         w_i,
   output logic [OutBits-1:0]         sum_o
 );
-  localparam int unsigned Longest = 4;
-  localparam int unsigned Chains = (Pairs + Longest - 1) / Longest;
+  localparam int Longest = 4;
+  localparam int Chains = (int'(Pairs) + Longest - 1) / Longest;
+  localparam int Odd = int'(OddBits);
   // The first adder of a chain takes the 1 that its pair has too much; those of the others are left.
   localparam logic [OutBits-1:0] Constant = Less != 0 ? -OutBits'(Pairs - Chains) : '0;
 
-  function automatic int unsigned first(input int unsigned chain);
-    first = chain * Pairs / Chains;
+  function automatic int first(input int chain);
+    first = chain * int'(Pairs) / Chains;
   endfunction
 
   // A column of the heap holds a bit of every chain, above those the carries, then one of the odd element and of the constant.
-  function automatic int unsigned chained(input int unsigned column);
-    chained = column < ValueBits ? Chains : column == ValueBits ? Pairs - Chains : 0;
+  function automatic int chained(input int column);
+    chained = column < int'(ValueBits) ? Chains : column == int'(ValueBits) ? int'(Pairs) - Chains : 0;
   endfunction
-  function automatic int unsigned height(input int unsigned column);
-    height = chained(column) + (column < OddBits ? 1 : 0) + (Constant[column] ? 1 : 0);
+  function automatic int height(input int column);
+    height = chained(column) + (column < Odd ? 1 : 0) + (Constant[column] ? 1 : 0);
   endfunction
-  function automatic int unsigned start(input int unsigned column);
+  function automatic int start(input int column);
     start = 0;
-    for (int unsigned c = 0; c < column; c++) start = start + height(c);
+    for (int c = 0; c < column; c++) start = start + height(c);
   endfunction
   function automatic logic [16*OutBits-1:0] heights();
-    for (int unsigned c = 0; c < OutBits; c++) heights[16*c +: 16] = 16'(height(c));
+    for (int c = 0; c < OutBits; c++) heights[16*c +: 16] = 16'(height(c));
   endfunction
-  localparam int unsigned Total = start(OutBits);
+  localparam int Total = start(OutBits);
 
   logic [Total-1:0] heap;
   for (genvar g = 0; g < Chains; g++) begin : gen_chain
-    localparam int unsigned First = first(g);
-    localparam int unsigned Last = first(g + 1) - 1;
+    localparam int First = first(g);
+    localparam int Last = first(g + 1) - 1;
     for (genvar p = First; p <= Last; p++) begin : gen_pair
-      logic minus;
-      logic [ValueBits-1:0] value, before;
-      assign minus = ~w_i[2*p];
+      logic plus;
+      logic [ValueBits-1:0] value, so_far;
+      assign plus = w_i[2*p];
       // Offset binary.
       assign value = (w_i[2*p] ^ w_i[2*p+1] ? differences_i[p*ValueBits +: ValueBits] : sums_i[p*ValueBits +: ValueBits])
-                     ^ {~minus, {(ValueBits-1){minus}}};
-      // before + value + minus. As a difference: Yosys (alumacc) puts the operands of a sum in an order of its own, and the first
+                     ^ {~plus, {(ValueBits-1){plus}}};
+      // so_far + value + plus. As a difference: Yosys (alumacc) puts the operands of a sum in an order of its own, and the first
       // one, which also feeds the carry chain, must be a signal that no LUT makes. keep: as in bhc_heap.
       (* keep *) logic [ValueBits+1:0] sum;
-      assign sum = {1'b0, before, minus} - {1'b1, ~value, ~minus};
+      assign sum = {1'b0, so_far, plus} - {1'b1, ~value, ~plus};
       logic unused;
       assign unused = ^{sum[ValueBits+1], sum[0]};
       if (p == First) begin : gen_first
-        assign before = {ValueBits{Less != 0}};
+        assign so_far = {ValueBits{Less != 0}};
       end else begin : gen_next
-        assign before = gen_pair[p-1].sum[ValueBits:1];
+        assign so_far = gen_pair[p-1].sum[ValueBits:1];
         assign heap[start(ValueBits) + p - g - 1] = sum[ValueBits+1];
       end
     end
@@ -81,7 +83,7 @@ module bhc_pair_sum #(
     end
   end
   for (genvar c = 0; c < OutBits; c++) begin : gen_column
-    if (c < OddBits) begin : gen_odd
+    if (c < Odd) begin : gen_odd
       assign heap[start(c) + chained(c)] = odd_i[c] ~^ w_i[2*Pairs];
     end
     if (Constant[c]) begin : gen_one

@@ -3,9 +3,9 @@
 //
 // x' is an element in offset binary: x, with its sign bit inverted if XKind = 1; G = 2^XBits - 1 is its greatest value. For weights
 // +1 (1) and -1 (0) of a group, of which the first is +1 and weight e > 0 is bit e-1 of `pattern`:
-//   XBits = 1, Group 3:      value[group][pattern] = number of elements that agree with their weight, unsigned
-//   XBits > 1, Group 2 or 4: value[group][pattern] = sum of weight * (x' - G/2), two's complement, so -value is that of the
-//                            opposite weights
+//   XBits = 1: Group 3, XBits > 1: Group 2    value[group][pattern] = sum of (weight = +1 ? x' : G - x'), unsigned
+//   XBits > 1: Group 4                        value[group][pattern] = sum of weight * (x' - G/2), two's complement
+// Opposite weights have Group * G - value and -value.
 // Group 0, pattern 0, lies in the least significant bits. left_o: x' of the elements after the last whole group.
 module bhc_sums #(
   parameter int unsigned XBits = 8,
@@ -46,22 +46,28 @@ module bhc_sums #(
         assign value[q] = ValueBits'({agree[0] & agree[1] | agree[1] & agree[2] | agree[0] & agree[2], ^agree});
       end
     end else begin : gen_add
-      // Of each two elements a and b: a - b, and a + b - G, which is a - ~b.
-      logic signed [XBits:0] pair [Group];
+      // Of each two elements a and b, for weights +1, -1 and +1, +1.
+      logic [XBits:0] pair [Group];
       for (genvar p = 0; p < Group / 2; p++) begin : gen_pair
         logic [XBits-1:0] a, b;
         assign a = x[(g*Group+2*p)*XBits +: XBits];
         assign b = x[(g*Group+2*p+1)*XBits +: XBits];
-        assign pair[2*p] = $signed({1'b0, a}) - $signed({1'b0, b});
-        assign pair[2*p+1] = $signed({1'b0, a}) - $signed({1'b0, ~b});
+        if (Group == 2) begin : gen_unsigned
+          assign pair[0] = {1'b0, a} + {1'b0, ~b};
+          assign pair[1] = {1'b0, a} + {1'b0, b};
+        end else begin : gen_signed  // a + b - G is a - ~b
+          assign pair[2*p] = {1'b0, a} - {1'b0, b};
+          assign pair[2*p+1] = {1'b0, a} - {1'b0, ~b};
+        end
       end
       for (genvar q = 0; q < Patterns; q++) begin : gen_pattern
         if (Group == 2) begin : gen_two
           assign value[q] = pair[q];
-        end else if (q[1]) begin : gen_plus
-          assign value[q] = ValueBits'(pair[q%2]) + ValueBits'(pair[2+q/4]);
-        end else begin : gen_minus
-          assign value[q] = ValueBits'(pair[q%2]) - ValueBits'(pair[3-q/4]);
+        end else begin : gen_four
+          logic signed [ValueBits-1:0] low, high;
+          assign low = ValueBits'($signed(pair[q%2]));
+          assign high = ValueBits'($signed(pair[q[1] ? 2 + q / 4 : 3 - q / 4]));
+          assign value[q] = q[1] ? low + high : low - high;
         end
       end
     end

@@ -99,8 +99,11 @@ def out_words(acc: Array, sign_out: int) -> Array:
 
 
 def draw_mvu(random: Random, tag: str, fixed: Mapping[str, int] | None = None) -> Trial:
-    """`fixed`: folding that must be covered whatever is drawn."""
-    (x_bits, x_kind), (w_bits, w_kind) = x_type, w_type = draw_types(random)
+    """`fixed`: folding, and perhaps the encoding of x by bipolar weights, that must be covered whatever is drawn."""
+    x_type, w_type = draw_types(random)
+    if fixed is not None and "XBits" in fixed:
+        x_type, w_type = (fixed["XBits"], fixed["XKind"]), (1, 2)
+    (x_bits, x_kind), (w_bits, w_kind) = x_type, w_type
     chosen = {
         "Simd": random.choice([1, 2, 3, 5, 11, 16, 33, 70]),
         "Pe": random.choice([1, 2, 3]),
@@ -281,10 +284,30 @@ MVU_CORNERS: list[dict[str, int]] = [
 ]
 
 
+# Rows that share sums of groups: {pairs; constant: pairs, fours, of bits threes} x {no, one, more elements left}.
+GROUP_CORNERS: list[dict[str, int]] = [
+    {"XBits": 8, "XKind": 1, "Simd": 6, "Pe": 6, "Nf": 3, "DotStages": 1},
+    {"XBits": 8, "XKind": 1, "Simd": 55, "Pe": 3, "Nf": 2, "DotStages": 2},
+    {"XBits": 3, "XKind": 0, "Simd": 13, "Pe": 7, "Sf": 3, "DotStages": 0},
+    {"XBits": 8, "XKind": 1, "Simd": 13, "Pe": 3, "Sf": 1, "Nf": 1, "DotStages": 1},
+    {"XBits": 2, "XKind": 0, "Simd": 12, "Pe": 5, "Sf": 1, "Nf": 1, "DotStages": 2},
+    {"XBits": 8, "XKind": 1, "Simd": 26, "Pe": 10, "Sf": 1, "Nf": 1, "DotStages": 2},
+    {"XBits": 3, "XKind": 0, "Simd": 12, "Pe": 11, "Sf": 1, "Nf": 1, "DotStages": 1},
+    {"XBits": 1, "XKind": 2, "Simd": 48, "Pe": 8, "Sf": 1, "Nf": 1, "DotStages": 2},
+    {"XBits": 1, "XKind": 0, "Simd": 31, "Pe": 9, "Sf": 1, "Nf": 1, "DotStages": 1},
+    {"XBits": 1, "XKind": 1, "Simd": 14, "Pe": 8, "Sf": 1, "Nf": 1, "DotStages": 0},
+]
+
+
 def mvu_trials(seed: int) -> list[Trial]:
     random = Random(seed)
     fixed = [*MVU_CORNERS, *({} for _ in range(8))]
     return [draw_mvu(random, f"mvu{index}", folding) for index, folding in enumerate(fixed)]
+
+
+def group_trials(seed: int) -> list[Trial]:
+    random = Random(seed)
+    return [draw_mvu(random, f"group{index}", folding) for index, folding in enumerate(GROUP_CORNERS)]
 
 
 def dw_trials(seed: int) -> list[Trial]:
@@ -298,7 +321,7 @@ def threshold_trials(seed: int) -> list[Trial]:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-@pytest.mark.parametrize("draw", [mvu_trials, dw_trials, threshold_trials])
+@pytest.mark.parametrize("draw", [mvu_trials, group_trials, dw_trials, threshold_trials])
 def test_compute_kernel(tmp_path: Path, draw: Callable[[int], list[Trial]], seed: int) -> None:
     trials = draw(seed)
     for trial in trials:
