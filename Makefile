@@ -54,7 +54,7 @@ $(VENV)/demo.stamp: $(VENV)/created.stamp pyproject.toml constraints.txt
 
 $(VENV)/test.stamp: $(VENV)/demo.stamp
 	@echo 'torch is large: this takes a few minutes'
-	$(INSTALL) --constraint constraints.txt --editable '.[tools,hls4ml,train,dev]'
+	$(INSTALL) --constraint constraints.txt --editable '.[tools,build,hls4ml,train,dev]'
 	@touch $@
 
 clean:

@@ -7,7 +7,6 @@ m_axis_tlast is wrong.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -35,7 +34,8 @@ from bhc.backends.compare import (
 )
 from bhc.backends.plan import BuildPlan
 from bhc.backends.rtl import TOP, emit, stream_signals
-from bhc.backends.runner import Job, Tool, file_errors, find_compiler, find_verilator, run, run_all, write
+from bhc.backends.runner import Job, Tool, file_errors, find_verilator, run, write
+from bhc.backends.verilated import FLAGS, clear, compile_program, is_current, recipe, verilate
 from bhc.diagnostics import BhcError, fail
 from bhc.ir import timing
 from bhc.ir.graph import Graph
@@ -47,8 +47,6 @@ __all__ = ["ActivityRow", "CosimResult", "Mismatch", "StreamRow", "cosim", "lint
 _STREAMS = "cosim_streams.inc"
 _DRIVER = "cosim_driver.cpp"
 _CONTROL = "cosim.vlt"
-_STAMP = "digest.txt"
-_PARTIAL = "runtime.partial.o"
 #: What Verilator calls its tree of the design.
 _TREE = f"V{TOP}.tree.json"
 #: Cycles without any beat moving, besides those that the slowest stage may need, that count as stuck.
@@ -57,11 +55,6 @@ _PATIENCE = 10_000
 _SHORTEST_JAM = 64
 #: Modules of many equal instances: made into functions, they take half the time to compile and run as fast.
 _SHARED = ("bhc_dot", "bhc_heap")
-#: Generated C++ up to this size is compiled as one unit.
-_ONE_UNIT_BYTES = 500_000
-_TOOL_TIMEOUT_S = 1800.0
-#: Assertions are checked; registers without reset, and X, take random values (the driver seeds them).
-_VERILATOR_FLAGS = ("--cc", "--assert", "--x-initial", "unique", "--x-assign", "unique", "-Wno-fatal", "-O3")
 
 
 def _most(stage: Stage) -> int:
@@ -100,110 +93,34 @@ def plan(pipeline: Pipeline, *, activity: bool = False) -> BuildPlan:
     return made | activities.plan(pipeline) if activity else made
 
 
-def _verilate(tool: Tool, sources: BuildPlan, directory: Path, log: Path, options: tuple[str, ...]) -> None:
-    rtl = tuple(sources.matching("rtl/*.sv"))
-    run(Job(tool, (*options, "--top-module", TOP, *rtl), directory, log, _TOOL_TIMEOUT_S))
-
-
 def lint(sources: BuildPlan, workdir: Path) -> tuple[str, ...]:
     """Verilator's warnings (-Wall) about a plan of rtl.emit, written to DIR/build/lint. Raises BhcError."""
     tool, _ = find_verilator()
     directory, log = workdir / "build" / "lint", workdir / "logs" / "lint.log"
     write(sources, directory)
-    _verilate(tool, sources, directory, log, ("--lint-only", "-Wall", "-Wno-fatal"))
+    verilate(tool, sources, TOP, directory, log, ("--lint-only", "-Wall", "-Wno-fatal"))
     with file_errors("read", log):
         return tuple(line for line in log.read_text().splitlines() if line.startswith("%Warning"))
-
-
-def _units(generated: Sequence[Path], count: int) -> dict[str, tuple[str, str]]:
-    """Compilation units of Verilator's files and the driver: name, optimisation level and text.
-
-    Units are few, since each parses Verilator's headers anew (1 s): one for a small design, `count` and one more for a
-    large one. What Verilator calls Slow runs once, at the start, and is not worth optimising in a large design. -O1
-    simulates as fast as -O2 and compiles in less time.
-    """
-
-    def text(paths: Sequence[Path]) -> str:
-        return "".join(f'#include "model/{path.name}"\n' for path in paths)
-
-    driver = f'#include "{_DRIVER}"\n'
-    if sum(path.stat().st_size for path in generated) < _ONE_UNIT_BYTES:
-        return {"all": ("-O1", text(generated) + driver)}
-    slow = [path for path in generated if "Slow" in path.name]
-    fast = sorted((path for path in generated if path not in slow), key=lambda path: -path.stat().st_size)
-    bins: list[list[Path]] = [[] for _ in range(count)]
-    for path in fast:
-        min(bins, key=lambda files: sum(p.stat().st_size for p in files)).append(path)
-    units = {f"fast{number}": ("-O1", text(files)) for number, files in enumerate(bins)}
-    units[f"fast{count - 1}"] = ("-O1", text(bins[-1]) + driver)
-    return units | {"slow": ("-O0", text(slow))}
-
-
-def _runtime(build: Path, root: Path, *, trace: bool) -> Path:
-    """Where the object of Verilator's run-time library belongs; its source is written beside it.
-
-    It is the same for every design, and takes longer to compile than most.
-    """
-    names = ("verilated", "verilated_threads", *(("verilated_vcd_c",) if trace else ()))
-    source = BuildPlan({"runtime.cpp": "".join(f'#include "{root}/include/{name}.cpp"\n' for name in names)})
-    directory = build / f"verilated-{source.digest()[:12]}"
-    write(source, directory)
-    return directory / "runtime.o"
 
 
 def _build(pipeline: Pipeline, directory: Path, logs: Path, *, trace: bool, activity: bool) -> Path:
     """The simulator, built anew only if something other than memory contents has changed."""
     sources = plan(pipeline, activity=activity)
-    tool, root = find_verilator()
-    compiler = find_compiler()
-    recipe = BuildPlan({name: data for name, data in sources.files.items() if not name.startswith("mem/")})
-    digest = f"{recipe.digest()} {root}\n"
+    made_of = recipe(sources)
     write(sources, directory)
-    simulator, stamp = directory / "simulator", directory / _STAMP
-    with file_errors("read", stamp):
-        if simulator.is_file() and stamp.is_file() and stamp.read_text() == digest:
-            return simulator
-    model = directory / "model"
-    with file_errors("write", directory):
-        stamp.unlink(missing_ok=True)
-        if model.is_dir():
-            rmtree(model)
-    options = (*_VERILATOR_FLAGS, *(("--trace-vcd",) if trace else ()), "--Mdir", "model", _CONTROL)
+    if is_current(directory, made_of):
+        return directory / "simulator"
+    clear(directory)
+    tool, _ = find_verilator()
+    options = (*FLAGS, *(("--trace-vcd",) if trace else ()), "--Mdir", "model", _CONTROL)
     if activity:
-        log = logs / "cosim-tree.log"
-        _verilate(tool, sources, directory, log, ("--json-only", "-Wno-fatal", "--Mdir", "tree", _CONTROL))
+        tree = ("--json-only", "-Wno-fatal", "--Mdir", "tree", _CONTROL)
+        verilate(tool, sources, TOP, directory, logs / "cosim-tree.log", tree)
         write(activities.inspect(pipeline, directory / "tree" / _TREE, _SHARED), directory / "registers")
         options = (*options, f"registers/{activities.CONTROL}")
-    _verilate(tool, sources, directory, logs / "cosim-verilator.log", options)
-    include = ("-I.", "-Imodel", "-Iregisters", f"-I{root}/include", f"-I{root}/include/vltstd")
-    defines = ("-DVM_COVERAGE=0", "-DVM_SC=0", f"-DVM_TRACE={int(trace)}", f"-DVM_TRACE_VCD={int(trace)}")
-    flags = ("-std=c++17", *defines, f"-DBHC_ACTIVITY={int(activity)}", *include)
-    units = _units(sorted(model.glob("*.cpp")), os.cpu_count() or 1)
-    runtime = _runtime(directory.parent, root, trace=trace)
-    write(BuildPlan({f"{name}.cpp": text for name, (_, text) in units.items()}), directory / "units")
-    jobs = [
-        Job(
-            compiler,
-            (*flags, level, "-c", f"units/{name}.cpp", "-o", f"units/{name}.o"),
-            directory,
-            logs / f"cosim-{name}.log",
-            _TOOL_TIMEOUT_S,
-        )
-        for name, (level, _) in units.items()
-    ]
-    if not runtime.is_file():
-        arguments = (*flags, "-O0", "-c", "runtime.cpp", "-o", _PARTIAL)
-        jobs.insert(0, Job(compiler, arguments, runtime.parent, logs / "cosim-runtime.log", _TOOL_TIMEOUT_S))
-    run_all(jobs)
-    with file_errors("write", runtime):
-        if not runtime.is_file():
-            (runtime.parent / _PARTIAL).replace(runtime)
-    objects = (*(f"units/{name}.o" for name in units), str(runtime))
-    link = (*objects, "-pthread", "-o", "simulator")
-    run(Job(compiler, link, directory, logs / "cosim-link.log", _TOOL_TIMEOUT_S))
-    with file_errors("write", stamp):
-        stamp.write_text(digest)
-    return simulator
+    verilate(tool, sources, TOP, directory, logs / "cosim-verilator.log", options)
+    flags = (f"-DBHC_ACTIVITY={int(activity)}", "-Iregisters")
+    return compile_program(directory, logs, "cosim", _DRIVER, made_of, trace=trace, flags=flags)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

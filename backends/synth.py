@@ -1,4 +1,4 @@
-"""Synthesis by Yosys: what every stage takes of a 7-series device.
+"""Synthesis by Yosys: what every stage takes of the device.
 
 Each stage is synthesised alone, flattened, as the top of a design of its own: that gives exact figures per
 stage, runs in parallel, and takes equal stages only once. It leaves out optimisation across stages, which
@@ -8,51 +8,137 @@ their registers and handshakes hardly allow.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from bhc.backends.plan import BuildPlan
 from bhc.backends.rtl import COUNT, instance, library_plan, memory_images
-from bhc.backends.runner import Job, file_errors, find_yosys, replace, run_all, write
+from bhc.backends.runner import Job, file_errors, find_yosys, run_all, write
+from bhc.backends.runner import replace as replace_file
+from bhc.ir.fabric import ECP5, GOWIN, Family, fabric
 from bhc.ir.pipeline import Pipeline, Resources, Stage, Stream
 
 _TOP = "bhc_group"
 _STAGE = "stage"
-_CELLS = "cells.json"
+_PACKED = "packed"
+CELLS = "cells.json"
+NETLIST = "netlist.json"
 _TIMEOUT_S = 7200.0
 #: Stages below this estimate share a run, since starting one takes about 3 s.
 _SMALL_LUTS = 300
 
+# The own area costs of synth_xilinx (a LUT6 as two LUT5) give the fewest logic cells of those tried: 520, against 530
+# to 575, for a binary matrix-vector unit of 4 x 80 products a cycle.
+_COMMANDS: Mapping[Family, str] = {
+    Family.XC7: "synth_xilinx -family xc7 -flatten -nodsp",
+    Family.ECP5: "synth_lattice -family ecp5 -nodsp",
+    Family.ICE40: "synth_ice40 -device u",
+    Family.GOWIN: "synth_gowin -nodsp",
+}
+_NO_PADS: Mapping[Family, tuple[str, ...]] = {Family.XC7: ("-noiopad", "-noclkbuf"), Family.GOWIN: ("-noiopads",)}
+#: Modules that the library wants mapped whole are for LUT6: with them a binary network takes a third more of an ECP5.
+_DISSOLVE = "setattr -mod -unset keep_hierarchy *"
+#: A family without memories of LUTs has flip-flops instead: Yosys else refuses what the library says of them.
+_FLIP_FLOP_MEMORIES = 'proc\nsetattr -set ram_style "registers" a:ram_style=distributed'
+
+
+def prepare(family: Family) -> str:
+    """Lines of a Yosys script between reading the design and synthesis."""
+    made_of = fabric(family)
+    lines = [*((_DISSOLVE,) if made_of.inputs == 4 else ()), *(() if made_of.lut_ram else (_FLIP_FLOP_MEMORIES,))]
+    return "\n".join(lines)
+
+
+def command(family: Family, *, pads: bool) -> str:
+    """The Yosys command that maps a design for a family, without its top module and output; pads: it has pins."""
+    return " ".join((_COMMANDS[family], *(() if pads else _NO_PADS.get(family, ()))))
+
+
 # Modules of the library may ask to be mapped whole; they are flattened into their stage after that.
-# `-defer` elaborates modules with the parameters that they get, never with their defaults. synth_xilinx's own
-# area costs (a LUT6 as two LUT5) give the fewest logic cells of the settings tried: 520, against 530 to 575,
-# for a binary matrix-vector unit of 4 x 80 products a cycle.
-_SCRIPT = f"""\
+# `-defer` elaborates modules with the parameters that they get, never with their defaults.
+def _script(family: Family) -> str:
+    technology = " -tech xilinx" if family is Family.XC7 else ""
+    netlist = f"write_json {NETLIST}" if family is Family.ICE40 else ""
+    return f"""\
 read_verilog -defer -sv *.sv rtl/*.sv
 hierarchy -top {_TOP}
+{prepare(family)}
 setattr -mod -set keep_hierarchy 1 {_STAGE}_*
-synth_xilinx -family xc7 -top {_TOP} -flatten -noiopad -noclkbuf -nodsp
+{command(family, pads=False)} -top {_TOP}
 setattr -mod -unset keep_hierarchy *
 setattr -unset keep_hierarchy */c:*
 setattr -mod -set keep_hierarchy 1 {_STAGE}_*
 flatten
 clean
-tee -q -o {_CELLS} stat -json -tech xilinx
+tee -q -o {CELLS} stat -json{technology}
+{netlist}
 """
 
-#: LUTs that a cell occupies. An inverter that no LUT could absorb takes one.
-_LUTS: dict[str, int] = dict.fromkeys(("LUT1", "LUT2", "LUT3", "LUT4", "LUT5", "LUT6", "INV"), 1)
-_LUTS |= {"SRL16E": 1, "SRLC16E": 1, "SRLC32E": 1}
-_LUTS |= {"RAM32X1S": 1, "RAM64X1S": 1, "RAM128X1S": 2, "RAM256X1S": 4}
-_LUTS |= {"RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4, "RAM32M": 4, "RAM64M": 4}
-_FLIP_FLOPS = frozenset({"FDRE", "FDSE", "FDCE", "FDPE"})
-_HALF_BRAMS = {"RAMB18E1": 1, "RAMB36E1": 2}
-_DSPS = frozenset({"DSP48E1"})
-#: Cells that take none of these: carry chains and wide multiplexers come with their slices.
-_FREE = frozenset({"CARRY4", "MUXF7", "MUXF8", "$scopeinfo"})
+
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """What a family's cells occupy: LUTs, flip-flops, block RAM (in units of Resources.bram), DSP. Others are free."""
+
+    luts: Mapping[str, int]
+    ffs: frozenset[str]
+    brams: Mapping[str, float]
+    dsps: frozenset[str]
+    free: frozenset[str]
+
+    @property
+    def known(self) -> frozenset[str]:
+        return self.ffs | self.dsps | self.free | self.luts.keys() | self.brams.keys()
+
+
+def _names(prefix: str, suffixes: str) -> frozenset[str]:
+    return frozenset(prefix + suffix for suffix in suffixes.split(","))
+
+
+_LUTS = ("LUT1", "LUT2", "LUT3", "LUT4")
+_SCOPE = frozenset({"$scopeinfo"})
+_CELLS_OF: Mapping[Family, _Cells] = {
+    # An inverter that no LUT could absorb takes one. Carry chains and wide multiplexers come with their slices.
+    Family.XC7: _Cells(
+        dict.fromkeys((*_LUTS, "LUT5", "LUT6", "INV"), 1)
+        | {"SRL16E": 1, "SRLC16E": 1, "SRLC32E": 1}
+        | {"RAM32X1S": 1, "RAM64X1S": 1, "RAM128X1S": 2, "RAM256X1S": 4}
+        | {"RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4, "RAM32M": 4, "RAM64M": 4},
+        frozenset({"FDRE", "FDSE", "FDCE", "FDPE"}),
+        {"RAMB18E1": 0.5, "RAMB36E1": 1},
+        frozenset({"DSP48E1"}),
+        frozenset({"CARRY4", "MUXF7", "MUXF8", "IBUF", "OBUF", "BUFG", "PLLE2_BASE"}) | _SCOPE,
+    ),
+    # A carry cell of two bits takes two LUTs.
+    Family.ECP5: _Cells(
+        {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": ECP5.lut_ram[0].luts},
+        frozenset({"TRELLIS_FF"}),
+        {"DP16KD": 1, "PDPW16KD": 1},
+        frozenset({"MULT18X18D"}),
+        frozenset({"PFUMX", "L6MUX21", "EHXPLLL"}) | _SCOPE,
+    ),
+    # A carry lies beside the LUT that adds.
+    Family.ICE40: _Cells(
+        {"SB_LUT4": 1},
+        _names("SB_DFF", ",E,SR,R,SS,S,ESR,ER,ESS,ES"),
+        {"SB_RAM40_4K": 1},
+        frozenset({"SB_MAC16"}),
+        frozenset({"SB_CARRY", "SB_PLL40_PAD"}) | _SCOPE,
+    ),
+    Family.GOWIN: _Cells(
+        dict.fromkeys((*_LUTS, "INV", "ALU"), 1) | {"RAM16SDP4": GOWIN.lut_ram[0].luts},
+        _names("DFF", ",E,S,SE,R,RE,P,PE,C,CE"),
+        dict.fromkeys(("SP", "SPX9", "SDPB", "SDPX9B", "DPB", "DPX9B", "pROM", "pROMX9"), 1),
+        frozenset({"MULT9X9", "MULT18X18", "MULT36X36"}),
+        frozenset({"MUX2_LUT5", "MUX2_LUT6", "MUX2_LUT7", "MUX2_LUT8", "GND", "VCC", "GSR"})
+        | {"IBUF", "OBUF", "rPLL"}
+        | _SCOPE,
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +146,8 @@ class Area:
     """What synthesis made.
 
     resources: LUT cells (with those that memories and shift registers occupy), flip-flops, block RAM, DSP.
-    logic_cells: Yosys's estimate of LUTs after pairing those that share inputs, as place and route does.
-    carry4: carry chain cells, 4 bits each.
+    logic_cells: Yosys's estimate of LUTs after pairing those that share inputs, as place and route does (7-series).
+    carry4: carry chain cells of 4 bits (7-series).
     """
 
     resources: Resources = field(default_factory=Resources)
@@ -88,17 +174,18 @@ class SynthResult:
         return sum(self.stages.values(), self.glue)
 
 
-def count(cells: Mapping[str, int], logic_cells: int) -> Area:
+def count(cells: Mapping[str, int], logic_cells: int, family: Family = Family.XC7) -> Area:
     """Add up cells, by type. Raises ValueError for a type that it does not know."""
-    unknown = cells.keys() - _LUTS.keys() - _FLIP_FLOPS - _HALF_BRAMS.keys() - _DSPS - _FREE
+    kinds = _CELLS_OF[family]
+    unknown = cells.keys() - kinds.known
     if unknown:
         raise ValueError(f"cells of unknown cost: {', '.join(sorted(unknown))}")
     return Area(
         Resources(
-            lut=sum(_LUTS.get(cell, 0) * number for cell, number in cells.items()),
-            ff=sum(number for cell, number in cells.items() if cell in _FLIP_FLOPS),
-            bram36=sum(_HALF_BRAMS.get(cell, 0) * number for cell, number in cells.items()) / 2,
-            dsp=sum(number for cell, number in cells.items() if cell in _DSPS),
+            lut=sum(kinds.luts.get(cell, 0) * number for cell, number in cells.items()),
+            ff=sum(number for cell, number in cells.items() if cell in kinds.ffs),
+            bram=sum(kinds.brams.get(cell, 0) * number for cell, number in cells.items()),
+            dsp=sum(number for cell, number in cells.items() if cell in kinds.dsps),
         ),
         logic_cells,
         cells.get("CARRY4", 0),
@@ -149,16 +236,16 @@ endmodule
     return BuildPlan({f"{name}.sv": text}) | library_plan([COUNT])
 
 
-def _module(text: Callable[[str], BuildPlan], lut: int) -> _Module:
-    digest = (text(_STAGE) | BuildPlan({"synth.ys": _SCRIPT, "tool": _tool_version()})).digest()
+def _module(text: Callable[[str], BuildPlan], lut: int, family: Family) -> _Module:
+    digest = (text(_STAGE) | BuildPlan({"synth.ys": _script(family), "tool": _tool_version()})).digest()
     key = f"{_STAGE}_{digest[:16]}"
     return _Module(key, lut, text(key))
 
 
-def _group_plan(modules: Sequence[_Module]) -> BuildPlan:
+def _group_plan(modules: Sequence[_Module], family: Family) -> BuildPlan:
     """Modules side by side, ready for Yosys; keep_hierarchy keeps them whole although their ports are open."""
     instances = "".join(f"  {m.key} u_{m.key} ();\n" for m in modules)
-    plan = BuildPlan({f"{_TOP}.sv": f"module {_TOP};\n{instances}endmodule\n", "synth.ys": _SCRIPT})
+    plan = BuildPlan({f"{_TOP}.sv": f"module {_TOP};\n{instances}endmodule\n", "synth.ys": _script(family)})
     for module in modules:
         plan |= module.plan
     return plan
@@ -179,20 +266,62 @@ def _groups(modules: Iterable[_Module]) -> list[list[_Module]]:
     return [*groups, small] if small else groups
 
 
-def _read(path: Path) -> Area:
+def _read(path: Path, family: Family) -> Area:
     with file_errors("read", path):
-        row = json.loads(path.read_text())
-    return count(row["num_cells_by_type"], int(row["estimated_num_lc"]))
+        return _area(json.loads(path.read_text()), family)
+
+
+def _area(row: Mapping[str, Any], family: Family) -> Area:
+    area = count(row["num_cells_by_type"], int(row.get("estimated_num_lc", 0)), family)
+    return replace(area, resources=replace(area.resources, lut=row.get(_PACKED, area.resources.lut)))
+
+
+def _packed(module: Mapping[str, Any]) -> int:
+    """Logic cells of an iCE40: a LUT and the flip-flop that alone takes its output share one."""
+    cells = module["cells"].values()
+    readers: Counter[int | str] = Counter()
+    for cell in cells:
+        for port, bits in cell["connections"].items():
+            if cell["port_directions"][port] == "input":
+                readers.update(bits)
+    for port in module["ports"].values():
+        if port["direction"] == "output":
+            readers.update(port["bits"])
+    luts = {bit for cell in cells if cell["type"] == "SB_LUT4" for bit in cell["connections"]["O"]}
+    total = len(luts)
+    for cell in cells:
+        if cell["type"] in _CELLS_OF[Family.ICE40].ffs:
+            (source,) = cell["connections"]["D"]
+            total += source not in luts or readers[source] > 1
+    return total
+
+
+def _rows(folder: Path, modules: Iterable[str], family: Family) -> dict[str, dict[str, Any]]:
+    """What a run found: of each module, its cells by type and what else `_area` reads."""
+    with file_errors("read", folder):
+        cells = json.loads((folder / CELLS).read_text())["modules"]
+        netlist = json.loads((folder / NETLIST).read_text())["modules"] if family is Family.ICE40 else {}
+    rows = {name: dict(cells[f"\\{name}"]) for name in modules}
+    for name, row in rows.items():
+        if family is Family.ICE40:
+            row[_PACKED] = _packed(netlist[name])
+    return rows
+
+
+def measured(folder: Path, modules: Iterable[str], family: Family) -> dict[str, Area]:
+    """The areas of some modules, of a run that left CELLS and NETLIST in its folder. Raises BhcError (BHC504)."""
+    return {name: _area(row, family) for name, row in _rows(folder, modules, family).items()}
 
 
 def synth(
     pipeline: Pipeline,
     workdir: Path,
     *,
+    family: Family = Family.XC7,
     workers: int | None = None,
     progress: Callable[[str, int, int], None] = lambda _name, _done, _all: None,
 ) -> SynthResult:
-    """Synthesise every stage for 7-series.
+    """Synthesise every stage.
 
     workdir: gets build/synth (where results are kept for the next run, by content) and logs/. workers:
     processes at a time, by default one per processor. progress: called with the name of a stage that is done
@@ -202,31 +331,30 @@ def synth(
     tool = find_yosys()
     root, logs = (workdir / "build" / "synth").resolve(), (workdir / "logs").resolve()
     by_stage = {
-        stage.name: _module(partial(_stage_text, pipeline, stage), stage.estimate.lut) for stage in pipeline.stages
+        stage.name: _module(partial(_stage_text, pipeline, stage), stage.estimate.lut, family)
+        for stage in pipeline.stages
     }
     names = {module.key: name for name, module in by_stage.items()}
-    glue = _module(partial(_glue_text, pipeline.streams[pipeline.output].beats), 0)
+    glue = _module(partial(_glue_text, pipeline.streams[pipeline.output].beats), 0, family)
     modules = {module.key: module for module in (*by_stage.values(), glue)}
     missing = [module for key, module in modules.items() if not (root / f"{key}.json").is_file()]
     jobs: dict[Path, list[_Module]] = {}
     queue = []
     for number, group in enumerate(_groups(missing)):
         directory = root / group[0].key
-        write(_group_plan(group), directory)
+        write(_group_plan(group, family), directory)
         queue.append(Job(tool, ("synth.ys",), directory, logs / f"synth-{number}.log", _TIMEOUT_S))
         jobs[directory] = group
     finished = len(modules) - len(missing)
 
     def done(job: Job) -> None:
         nonlocal finished
-        with file_errors("read", job.cwd):
-            cells = json.loads((job.cwd / _CELLS).read_text())["modules"]
-        rows = {f"{m.key}.json": json.dumps(cells[f"\\{m.key}"], indent=1) for m in jobs[job.cwd]}
+        rows = _rows(job.cwd, [module.key for module in jobs[job.cwd]], family)
         for name, row in rows.items():
-            replace(root / name, row)
+            replace_file(root / f"{name}.json", json.dumps(row, indent=1))
         finished += len(rows)
         progress(names.get(jobs[job.cwd][0].key, "glue"), finished, len(modules))
 
     run_all(queue, workers, done)
-    areas = {key: _read(root / f"{key}.json") for key in modules}
+    areas = {key: _read(root / f"{key}.json", family) for key in modules}
     return SynthResult({name: areas[module.key] for name, module in by_stage.items()}, areas[glue.key])

@@ -32,7 +32,7 @@ from bhc.ir.schedule import Rate, Target, schedule
 from bhc.options import Io
 
 #: Large enough for any network: no board is at stake.
-DEVICE = Resources(lut=10**6, ff=2 * 10**6, bram36=2000.0, dsp=0)
+DEVICE = Resources(lut=10**6, ff=2 * 10**6, bram=2000.0, dsp=0)
 CLOCK_MHZ = 100.0
 PART = "xc7z020clg400-1"
 

@@ -276,7 +276,7 @@ def report(name: str, traced: Traced, widths: list[int]) -> None:
         own = delta_area(item, width)
         best = macs / float(np.interp(area.price(own), prices, lanes))
         print(f"{name:26}{100 * rate:6.1f}%{width:7}" + "".join(cells), end="")
-        print(f"{own.lut:7}{own.bram36:6g}{dense / cycles:18.2f}x{best / cycles:10.2f}x")
+        print(f"{own.lut:7}{own.bram:6g}{dense / cycles:18.2f}x{best / cycles:10.2f}x")
 
 
 if __name__ == "__main__":

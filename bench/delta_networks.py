@@ -152,7 +152,7 @@ def report(net: Net, made: Sequence[tuple[str, Pipeline]], *, estimate: bool, st
         area = design.estimate if estimate else synthesized(design)
         print(
             f"{net.name:24} {name:18} {design.cycles_per_window:6} {measured:8.1f} {measured / base:6.1f}x "
-            f"{area.lut:6} LUT {area.bram36:5} BRAM  {result.windows:6} hops {result.values:11,} values",
+            f"{area.lut:6} LUT {area.bram:5} BRAM  {result.windows:6} hops {result.values:11,} values",
             flush=True,
         )
     for row in tradeoff.rows(made[0][1], compute_layers(net.graph), net.profile):

@@ -42,7 +42,7 @@ def measure(args: argparse.Namespace, point: str) -> None:
     predicted = build.pipeline.cycles_per_window
     print(
         f"{point}: {predicted} cycles a window predicted, {measured:g} measured; {total.lut} LUT, {total.ff} FF, "
-        f"{total.bram36:g} BRAM36, {total.dsp} DSP; LUT estimated / synthesised "
+        f"{total.bram:g} BRAM36, {total.dsp} DSP; LUT estimated / synthesised "
         f"{build.pipeline.estimate.lut / total.lut:.2f}"
     )
     rows = json.loads((out / "report.json").read_text())["stages"]

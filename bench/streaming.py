@@ -144,7 +144,7 @@ def row(name: str, made: Pipeline, cycles: float, base: float, ideal: float) -> 
     slow = sorted(made.stages, key=lambda s: -s.cycles)[:3]
     stages = ", ".join(f"{s.name} {s.cycles}" for s in slow)
     print(
-        f"  {name:18}{made.cycles_per_window:9}{cycles:11.1f}{made.estimate.lut:8}{made.estimate.bram36:7g}"
+        f"  {name:18}{made.cycles_per_window:9}{cycles:11.1f}{made.estimate.lut:8}{made.estimate.bram:7g}"
         f"{base / cycles:9.2f}x{ideal:8.2f}x{100 * base / cycles / ideal:8.1f} %   {stages}",
         flush=True,
     )
@@ -157,7 +157,7 @@ def compare(name: str, graph: Graph, hops: list[int], device: Resources, out: Pa
     slow = max(alone.stages, key=lambda s: s.cycles)
     print(
         f"{name}: {alone.cycles_per_window} cycles a window predicted, {base:.1f} measured "
-        f"({alone.estimate.lut} LUT, {alone.estimate.bram36:g} RAMB36; {slow.name} {slow.cycles})"
+        f"({alone.estimate.lut} LUT, {alone.estimate.bram:g} RAMB36; {slow.name} {slow.cycles})"
     )
     able = lanes(alone)
     foldings = {s.name: s.folding for s in alone.stages if s.folding is not None}

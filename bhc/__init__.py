@@ -9,6 +9,7 @@ print(build.synth(), build.report.cycles_per_window)
 
 from bhc.api import compile  # noqa: A004 - the verb of the command line; it is never imported by name
 from bhc.build import Build, load
+from bhc.device import Device, Run
 from bhc.diagnostics import BhcError, Diagnostic
 from bhc.ir.pipeline import Folding, Resources
 from bhc.report import MismatchError, Report, Verification
@@ -18,11 +19,13 @@ from bhc.version import __version__
 __all__ = [
     "BhcError",
     "Build",
+    "Device",
     "Diagnostic",
     "Folding",
     "MismatchError",
     "Report",
     "Resources",
+    "Run",
     "Simulation",
     "Verification",
     "__version__",

@@ -10,11 +10,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bhc import emission, folder, inputs, simulator
-from bhc.backends import compare, cosim, csim, hls4ml_project, synth
+from bhc.backends import bitstream, compare, cosim, csim, hls4ml_project, synth
+from bhc.backends.bitstream import Bitstream
 from bhc.backends.plan import BuildPlan
 from bhc.diagnostics import fail
 from bhc.inputs import Source, Windows
 from bhc.ir import pipeline as pipelines
+from bhc.ir.fabric import Family
 from bhc.ir.graph import Graph
 from bhc.ir.pipeline import Pipeline, Resources
 from bhc.ir.profile import Profile
@@ -201,20 +203,47 @@ class Build:
 
         Raises BhcError if Yosys is missing or fails, and BHC602 unless the build is of the rtl backend.
         """
-        if self.settings.backend != "rtl":
-            raise fail(
-                "BHC602",
-                f"Yosys synthesises Verilog, and the build is of the backend {self.settings.backend}",
-                origin="bhc synth",
-                hint="compile the model with --backend rtl",
-            )
+        self._only_rtl("bhc synth", "Yosys synthesises Verilog")
         design = self.pipeline
         with self._workdir() as workdir, self.progress.step("synthesising"):
-            result = synth.synth(design, workdir, progress=self._stage_done)
+            result = synth.synth(design, workdir, family=self.settings.schedule.family, progress=self._stage_done)
         total = result.total.resources
         stages = {name: area.resources for name, area in result.stages.items()}
         self._save(self._report.synthesized(total, stages))
         return total
+
+    def bitstream(self, toolchain: str = "auto") -> Bitstream:
+        """Make the bitstream for the board, which the report then describes; its file is in the build's folder.
+
+        toolchain: nextpnr, vivado or openxc7; auto takes the first of the board's that is installed. Of a 7-series
+        design the netlist and its figures are kept. Raises BhcError: BHC541 to BHC544; BHC540 and BHC819 for a clock
+        that cannot be; BHC601 for a 7-series board; BHC602 unless the build is of the rtl backend.
+        """
+        self._only_rtl("bhc build", "a bitstream is made of Verilog")
+        if self.directory is None:
+            raise fail("BHC602", "the build has no folder", origin="bhc build", hint="compile the model with out=DIR")
+        board, directory = self.settings.board, self.directory.resolve()
+        chain = bitstream.choose(board, toolchain)
+        if chain is None and board.family is not Family.XC7:
+            raise bitstream.absent(board, board.toolchains)
+        design = self.pipeline
+        with self.progress.step("synthesising the whole design"):
+            made = bitstream.synthesize(design, board, self.settings.schedule.clock_mhz, directory)
+        if chain is None:
+            self._save(replace(self._report, build=bitstream.netlist_alone(made)))
+            raise bitstream.absent(board, board.toolchains)
+        result = bitstream.route(made, board, directory, self.progress.step)
+        self._save(replace(self._report, build=result))
+        return result
+
+    def _only_rtl(self, verb: str, why: str) -> None:
+        if self.settings.backend != "rtl":
+            raise fail(
+                "BHC602",
+                f"{why}, and the build is of the backend {self.settings.backend}",
+                origin=verb,
+                hint="compile the model with --backend rtl",
+            )
 
     def _stage_done(self, name: str, done: int, of: int) -> None:
         self.progress.detail(f"synthesised {name}")

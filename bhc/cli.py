@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bhc import commands
+from bhc.backends.shell import BAUD
+from bhc.device import SIM
 from bhc.diagnostics import BhcError, fail
 from bhc.report import ComparisonError
 from bhc.version import __version__
@@ -20,9 +22,7 @@ DONE, DIAGNOSTIC, MISMATCH, INTERRUPTED = 0, 1, 3, 130
 
 #: Verbs that come with later versions: a clear answer is better than "invalid choice".
 _LATER = {
-    "build": "it makes no bitstreams yet; `bhc compile` writes Verilog and `bhc synth` its resources",
     "flash": "it programs no boards yet",
-    "run": "it runs nothing on boards yet; `bhc simulate` computes the same outputs",
 }
 
 _DESCRIPTION = "Compiles trained binary and quantized temporal CNNs (QONNX) to FPGA accelerators, bit-exact."
@@ -107,6 +107,17 @@ def _parser() -> ArgumentParser:
         "--activity", action="store_true", help="count memory reads, accumulator updates and register toggles (rtl)"
     )
 
+    _add_run(
+        verb(
+            "run",
+            commands.run,
+            "windows through a board, or a virtual one",
+            "Sends windows to a board that has the build's bitstream, over its serial port, and takes the results: "
+            "the same as `bhc simulate` computes. The virtual board is the whole design, pins included, in Verilator.",
+            "bhc run build --input windows.npy --on /dev/ttyUSB1",
+        )
+    )
+
     _add_directory(
         verb(
             "synth",
@@ -115,6 +126,18 @@ def _parser() -> ArgumentParser:
             "Synthesises every stage with Yosys, and puts the resources beside the estimates in report.json.",
             "bhc synth build",
         )
+    )
+
+    build = verb(
+        "build",
+        commands.build,
+        "the bitstream",
+        "Synthesises the whole design with its shell, places, routes, and writes the board's bitstream.",
+        "bhc build build",
+    )
+    _add_directory(build)
+    build.add_argument(
+        "--toolchain", metavar="NAME", default="auto", help="nextpnr, vivado or openxc7; default: what is installed"
     )
 
     report = verb(
@@ -164,6 +187,19 @@ def _parser() -> ArgumentParser:
 
 def _add_directory(parser: ArgumentParser) -> None:
     parser.add_argument("directory", metavar="DIR", type=Path, help="folder that `bhc compile` wrote")
+
+
+def _add_run(parser: ArgumentParser) -> None:
+    _add_directory(parser)
+    _add_input(parser)
+    parser.add_argument(
+        "--on", metavar="WHERE", default=SIM, help="sim, the virtual board (the default), or a serial port: /dev/tty..."
+    )
+    parser.add_argument("--baud", metavar="N", type=_count, default=BAUD, help=f"of the serial port; default: {BAUD}")
+    parser.add_argument("--output", metavar="Y.npy", type=Path, help="file for the outputs (.npz if there are several)")
+    parser.add_argument(
+        "--one-by-one", action="store_true", help="wait for each result before the next input, and measure its cycles"
+    )
 
 
 def _add_cache(parser: ArgumentParser) -> None:

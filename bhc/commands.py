@@ -17,9 +17,11 @@ from bhc import train as training
 from bhc.api import Emit
 from bhc.backends.runner import file_errors
 from bhc.build import Build, Simulated, load
+from bhc.device import SIM, Device, Run
 from bhc.diagnostics import fail
 from bhc.inputs import Windows
 from bhc.ir import pipeline, text
+from bhc.ir.fabric import fabric
 from bhc.ir.pipeline import Resources
 from bhc.options import Options
 from bhc.progress import SILENT, Console, Progress
@@ -100,7 +102,7 @@ def _summary(report: Report) -> list[str]:
         f"{report.cycles_per_window:,} cycles {_each(report)}, {report.windows_per_second:,.0f} windows/s, "
         f"latency {report.latency_cycles:,} cycles ({latency:,.1f} us)",
         *_skipping(report),
-        f"estimated: {_shares(report.resources.estimated, report.resources.available)}",
+        f"estimated: {_shares(report.resources.estimated, report)}",
     ]
 
 
@@ -120,12 +122,14 @@ def _each(report: Report) -> str:
     return "a window" if report.hop is None else f"a hop of {report.hop} rows"
 
 
-def _shares(need: Resources, available: Resources) -> str:
+def _shares(need: Resources, report: Report) -> str:
+    """Resources with the part of the device that they are."""
+    available, names = report.resources.available, fabric(report.target.family).units
     units = [
-        (f"{need.lut:,} LUT", need.lut, available.lut),
-        (f"{need.ff:,} FF", need.ff, available.ff),
-        (f"{need.bram36:g} BRAM36", need.bram36, available.bram36),
-        (f"{need.dsp:,} DSP", need.dsp, available.dsp),
+        (f"{need.lut:,} {names.lut}", need.lut, available.lut),
+        (f"{need.ff:,} {names.ff}", need.ff, available.ff),
+        (f"{need.bram:g} {names.bram}", need.bram, available.bram),
+        (f"{need.dsp:,} {names.dsp}", need.dsp, available.dsp),
     ]
     return ", ".join(f"{text} ({100 * taken / there:.0f} %)" if there else text for text, taken, there in units)
 
@@ -157,7 +161,7 @@ def _check_output(path: Path | None, network: Network) -> None:
     raise fail("BHC616", what, origin=str(path), hint=f"write --output {path.with_suffix('.npz')}")
 
 
-def _write_outputs(path: Path, result: Simulation) -> None:
+def _write_outputs(path: Path, result: Simulation | Run) -> None:
     with file_errors("write", path):
         if path.suffix == ".npz":
             np.savez(path, allow_pickle=False, **result.outputs)
@@ -165,7 +169,7 @@ def _write_outputs(path: Path, result: Simulation) -> None:
             np.save(path, result.y)
 
 
-def _outcome(windows: Windows, result: Simulation, classes: Sequence[str]) -> list[str]:
+def _outcome(windows: Windows, result: Simulation | Run, classes: Sequence[str]) -> list[str]:
     """How many windows each class got, and the accuracy if labels are known."""
     found, counts = np.unique(result.labels, return_counts=True)
     names = [classes[i] if i < len(classes) else f"class {i}" for i in found.tolist()]
@@ -223,6 +227,37 @@ def _measured(build: Build, cycles: float | None, latency: int | None) -> list[s
     return lines
 
 
+def run(arguments: Namespace) -> None:
+    """`bhc run`."""
+    build = load(arguments.directory, progress=_progress(arguments))
+    network = build.network
+    _check_output(arguments.output, network)
+    windows = inputs.load(arguments.input, network.head, network.overlap)
+    with Device(build, arguments.on, baud=arguments.baud) as device:
+        result = device.run(windows, one_by_one=arguments.one_by_one)
+    if arguments.output is not None:
+        _write_outputs(arguments.output, result)
+    _say(arguments, *_outcome(windows, result, network.tail.classes), *_pace(build.report, result, arguments.on))
+
+
+def _pace(report: Report, result: Run, on: str) -> list[str]:
+    """How fast it was, and what was made good."""
+    clock, lines = report.target.clock_mhz, []
+    measured = result.cycles[result.cycles >= 0]
+    if measured.size:
+        least, most = int(measured.min()), int(measured.max())
+        cycles = f"{most:,}" if least == most else f"{least:,} to {most:,}"
+        times = " to ".join(f"{cycles / clock:,.1f}" for cycles in sorted({least, most}))
+        lines.append(f"{cycles} cycles from the last input to the result: {times} us at {clock:g} MHz")
+    what = "simulated" if on == SIM else "transfers included"
+    lines.append(f"{result.windows_per_second:,.1f} windows/s, {what}")
+    counters = result.counters
+    damaged = counters.damaged_here + counters.damaged_there
+    if damaged:
+        lines.append(f"{damaged:,} frames arrived damaged and were repeated")
+    return lines
+
+
 def synth(arguments: Namespace) -> None:
     """`bhc synth`."""
     build = load(arguments.directory, progress=_progress(arguments))
@@ -231,16 +266,34 @@ def synth(arguments: Namespace) -> None:
     rows = [(row.name, row.resources, row.synthesized) for row in report.stages]
     rows.append(("total", report.resources.estimated, total))
     width = max(len(name) for name, *_ in rows)
+    units = fabric(report.target.family).units
     lines = [
-        f"{'stage':{width}}" + "".join(f"  {unit:>7} {'est.':>7}" for unit in ("LUT", "FF", "BRAM36")) + f"  {'DSP':>4}"
+        f"{'stage':{width}}"
+        + "".join(f"  {unit:>7} {'est.':>7}" for unit in (units.lut, units.ff, units.bram))
+        + f"  {units.dsp:>4}"
     ]
     for name, estimate, made in rows:
         if made is not None:
             lines.append(
                 f"{name:{width}}  {made.lut:>7,} {estimate.lut:>7,}  {made.ff:>7,} {estimate.ff:>7,}  "
-                f"{made.bram36:>7g} {estimate.bram36:>7g}  {made.dsp:>4}"
+                f"{made.bram:>7g} {estimate.bram:>7g}  {made.dsp:>4}"
             )
-    _say(arguments, *lines, f"of {report.target.part}: {_shares(total, report.resources.available)}")
+    _say(arguments, *lines, f"of {report.target.part}: {_shares(total, report)}")
+
+
+def build(arguments: Namespace) -> None:
+    """`bhc build`."""
+    made = load(arguments.directory, progress=_progress(arguments))
+    found = made.bitstream(arguments.toolchain)
+    rows = [(row.unit, f"{row.used:,}", f"of {row.available:,}") for row in found.use]
+    fmax = "" if found.fmax_mhz is None else f", up to {found.fmax_mhz:g} MHz"
+    _say(
+        arguments,
+        *_columns(rows),
+        f"synthesised: {_shares(found.resources, made.report)}",
+        f"clock {found.clock_mhz:g} MHz{fmax}",
+        f"written to {arguments.directory / (found.file or '')}: {found.bytes:,} bytes",
+    )
 
 
 def report(arguments: Namespace) -> None:
@@ -304,12 +357,15 @@ def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
 
 def targets(arguments: Namespace) -> None:
     """`bhc targets`."""
-    rows = [("board", "title", "part", "LUT", "FF", "BRAM36", "DSP", "MHz")]
+    rows: list[tuple[str, ...]] = [
+        ("board", "title", "part", "LUTs", "block RAM", "DSP", "MHz", "shell", "bitstream by")
+    ]
     for name in boards.names():
         board = boards.load(name)
-        has = board.resources
-        figures = (f"{has.lut:,}", f"{has.ff:,}", f"{has.bram36:g}", f"{has.dsp:,}", f"{board.clock_mhz:g}")
-        rows.append((board.name, board.title, board.part, *figures))
+        has, units = board.resources, fabric(board.family).units
+        figures = (f"{has.lut:,} {units.lut}", f"{has.bram:g} {units.bram}", f"{has.dsp:,} {units.dsp}")
+        makers = ", ".join(board.toolchains)
+        rows.append((board.name, board.title, board.part, *figures, f"{board.clock_mhz:g}", board.shell or "", makers))
     _say(arguments, *_columns(rows))
 
 

@@ -8,8 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
+from bhc import boards
+from bhc.backends import bitstream
 from bhc.backends.runner import find_verilator, find_yosys
+from bhc.boards import Toolchain
 from bhc.diagnostics import BhcError
+from bhc.ir.fabric import Family
 from bhc.version import __version__
 
 
@@ -57,6 +61,21 @@ def examine() -> Iterator[Finding]:
         except BhcError:
             found = None
         yield Finding(name, found, purpose, _TOOLS)
+    yield from _toolchains()
+
+
+def _toolchains() -> Iterator[Finding]:
+    """What `bhc build` needs, and for which of the boards that come with bhc."""
+    known = [boards.load(name) for name in boards.names()]
+    for chain in Toolchain:
+        for family in Family:
+            of_it = [board.name for board in known if chain in board.toolchains and board.family is family]
+            if not of_it:
+                continue
+            name, *_ = bitstream.programs(chain, family)
+            present = bitstream.is_installed(chain, family)
+            found = (_package(f"yowasp-{name}") or "the system's") if present else None
+            yield Finding(name, found, f"build for {', '.join(of_it)}", bitstream.HINTS[chain])
 
 
 def table(findings: list[Finding]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from bhc import svg
+from bhc.ir.fabric import fabric
 from bhc.ir.pipeline import Resources
 from bhc.ir.tradeoff import Row
 from bhc.report import Report, StageRow, Verification
@@ -60,8 +61,7 @@ _LEGEND = """\
 streams' widths and lengths. LUT, FF and BRAM are estimates; FIFOs and adapters before a stage are included.</p>"""
 
 _PLUMBING = ("bhc_fifo", "bhc_fork", "bhc_width")
-_UNITS = ("lut", "ff", "bram36", "dsp")
-_NAMES = ("LUT", "FF", "BRAM36", "DSP")
+_UNITS = ("lut", "ff", "bram", "dsp")
 
 Cell = tuple[str, str]  # class, HTML
 
@@ -93,6 +93,12 @@ def _table(
     return f'<div class="scroll"><table>{top}<tbody>{body}</tbody>{end}</table></div>'
 
 
+def _names(report: Report) -> tuple[str, str, str, str]:
+    """What the device's family calls the units."""
+    units = fabric(report.target.family).units
+    return units.lut, units.ff, units.bram, units.dsp
+
+
 def _figures(resources: Resources | None) -> list[Cell]:
     return [_n(None if resources is None else float(getattr(resources, unit))) for unit in _UNITS]
 
@@ -120,7 +126,7 @@ def _tiles(report: Report) -> str:
         _tile(f"{report.windows_per_second:,.0f}", f"windows a second at {report.target.clock_mhz:g} MHz"),
         _tile(f"{micro:,.4g} µs", "between windows"),
         _tile(f"{report.latency_cycles / report.target.clock_mhz:,.4g} µs", "latency"),
-        _tile(f"{taken.lut:,}", f"LUT {source}, {share:.0f} % of the device"),
+        _tile(f"{taken.lut:,}", f"{_names(report)[0]} {source}, {share:.0f} % of the device"),
         _tile(
             state if values else "–",
             f"mismatches in {values:,} values compared" if values else "nothing compared yet",
@@ -133,7 +139,7 @@ def _resources(report: Report) -> str:
     rows = [("", [_t("estimated"), *_figures(report.resources.estimated)])]
     rows.append(("", [_t("synthesised by Yosys"), *_figures(report.resources.synthesized)]))
     rows.append(("plumbing", [_t(f"available on {report.target.part}"), *_figures(report.resources.available)]))
-    return _table([("", ""), *(("n", name) for name in _NAMES)], rows)
+    return _table([("", ""), *(("n", name) for name in _names(report))], rows)
 
 
 def _stage(row: StageRow) -> tuple[str, Sequence[Cell]]:
@@ -162,7 +168,7 @@ def _stages(report: Report) -> str:
         ("n", "MACs"),
         ("n", "weight bits"),
         ("", "weights in"),
-        *(("n", title) for name in ("LUT", "FF", "BRAM") for title in (f"{name} est.", "syn.")),
+        *(("n", title) for name in _names(report)[:3] for title in (f"{name} est.", "syn.")),
         ("", "from"),
     ]
     total = [

@@ -16,12 +16,14 @@ from typing import Literal, cast, get_args
 from bhc import boards
 from bhc.diagnostics import BhcError, Diagnostic, fail
 from bhc.inputs import Source
-from bhc.ir.pipeline import Folding
+from bhc.ir import area
+from bhc.ir.fabric import fabric
+from bhc.ir.pipeline import Folding, Resources
 from bhc.ir.schedule import Delta, Fit, Goal, Rate, Target
 from bhc.records import RecordError, from_plain, to_plain, to_toml
 from bhc.version import __version__
 
-SCHEMA = 1
+SCHEMA = 2
 
 Backend = Literal["rtl", "hls", "hls4ml", "finn"]
 Mode = Literal["window", "stream"]
@@ -62,15 +64,6 @@ class ModelFile:
 
 
 @dataclass(frozen=True, slots=True)
-class BoardFile:
-    """The board, as far as a build depends on it; what it has is in `schedule.available`."""
-
-    name: str
-    part: str
-    family: boards.Family
-
-
-@dataclass(frozen=True, slots=True)
 class Hls4mlProject:
     """How an hls4ml project passes data between layers (io_stream or io_parallel), and the tool it is for."""
 
@@ -93,7 +86,7 @@ class Settings:
     schema: int
     bhc: str
     model: ModelFile
-    board: BoardFile
+    board: boards.Board
     backend: Backend
     mode: Mode
     delta: Delta
@@ -227,11 +220,18 @@ def resolve(options: Options, model: ModelFile) -> Settings:
         schema=SCHEMA,
         bhc=__version__,
         model=model,
-        board=BoardFile(board.name, board.part, board.family),
+        board=board,
         backend=cast(Backend, options.backend),
         mode=cast(Mode, options.mode),
         delta=cast(Delta, options.delta),
-        schedule=Target(clock, board.resources, _goal(fps, fit, clock), dict(sorted(foldings.items()))),
+        schedule=Target(
+            clock,
+            board.resources,
+            _goal(fps, fit, clock),
+            dict(sorted(foldings.items())),
+            board.family,
+            area.shell(fabric(board.family)) if board.shell is boards.Shell.UART else Resources(),
+        ),
         hop=options.hop,
         hls4ml=_hls4ml(options) if options.backend == "hls4ml" else None,
     )

@@ -202,7 +202,7 @@ def terminal(report: Report, *, unicode: bool = True) -> str:
                 f"{box.cycles:,}" if box.cycles else "",
                 "█" * filled + "░" * (_BAR - filled) if box.cycles else "",
                 f"{box.resources.lut:,}" if box.resources.lut else "",
-                f"{box.resources.bram36:g}" if box.resources.bram36 else "",
+                f"{box.resources.bram:g}" if box.resources.bram else "",
                 f"{streams[0].lanes}×{streams[0].bits} bit" if streams else "",
                 str(depth) if depth > 2 else "",
             ]

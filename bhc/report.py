@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
+from bhc.backends.bitstream import Bitstream
 from bhc.backends.compare import ActivityRow
+from bhc.ir.fabric import Family
 from bhc.ir.pipeline import Folding, Pipeline, Resources, Stage
 from bhc.ir.schedule import Delta
 from bhc.ir.tradeoff import Row
@@ -19,6 +21,8 @@ from bhc.options import Settings
 from bhc.records import RecordError, from_plain, to_plain
 
 SCHEMA = 1
+#: What block RAM is called in the file, by family; elsewhere as in Resources.
+_BRAM = {Family.XC7: "bram36"}
 Against = Literal["onnxruntime", "qonnx", "simulator", "hls", "rtl", "netlist"]
 
 
@@ -43,10 +47,11 @@ class ModelRow:
 
 @dataclass(frozen=True, slots=True)
 class TargetRow:
-    """The board, its device, and the clock."""
+    """The board, its device, and the clock. family: in whose units resources are counted (docs/report.md)."""
 
     board: str
     part: str
+    family: Family
     clock_mhz: float
 
 
@@ -203,7 +208,7 @@ class Activity:
 @dataclass(frozen=True, slots=True)
 class Report:
     """The whole file. hop: rows between results in the mode stream. delta: None without skipping. activity: what was
-    counted last, None if nothing was.
+    counted last, build: what `bhc build` made last; None if nothing was.
     """
 
     schema: int
@@ -223,9 +228,11 @@ class Report:
     verification: tuple[Verification, ...]
     delta: DeltaReport | None
     activity: Activity | None = None
+    build: Bitstream | None = None
 
     def dump(self) -> str:
-        return json.dumps(to_plain(self), indent=1, ensure_ascii=False) + "\n"
+        plain = _renamed(to_plain(self), "bram", _BRAM.get(self.target.family, "bram"))
+        return json.dumps(plain, indent=1, ensure_ascii=False) + "\n"
 
     def verified(self, entry: Verification) -> Report:
         """With one more comparison; it takes the place of an earlier one of the same kind."""
@@ -246,7 +253,16 @@ def parse(text: str) -> Report:
         raise RecordError(f"not JSON: {error}") from error
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         raise RecordError(f"not a report of schema {SCHEMA}, which this version of bhc reads")
+    for name in _BRAM.values():
+        data = _renamed(data, name, "bram")
     return from_plain(Report, data)
+
+
+def _renamed(value: Any, old: str, new: str) -> Any:
+    """With another key for block RAM in all resources."""
+    if isinstance(value, dict):
+        return {new if key == old and "lut" in value else key: _renamed(item, old, new) for key, item in value.items()}
+    return [_renamed(item, old, new) for item in value] if isinstance(value, list) else value
 
 
 def _stage(stage: Stage) -> StageRow:
@@ -278,7 +294,7 @@ def make(
         schema=SCHEMA,
         bhc=settings.bhc,
         model=model,
-        target=TargetRow(settings.board.name, settings.board.part, clock),
+        target=TargetRow(settings.board.name, settings.board.part, settings.schedule.family, clock),
         backend=settings.backend,
         mode=settings.mode,
         hop=settings.hop,

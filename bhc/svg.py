@@ -94,8 +94,8 @@ def _box(row: Row, place: _Place, slowest: int) -> list[str]:
     lines.append(_text(left + 14, place.top + 42, " → ".join(box.kernels) + folding, "small"))
     need = box.resources
     takes = [f"{need.lut:,} LUT", f"{need.ff:,} FF"]
-    if need.bram36:
-        takes.append(f"{need.bram36:g} BRAM")
+    if need.bram:
+        takes.append(f"{need.bram:g} BRAM")
     if need.dsp:
         takes.append(f"{need.dsp} DSP")
     if box.memory:

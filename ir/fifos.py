@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bhc.ir import area, timing
+from bhc.ir.fabric import Fabric
+from bhc.ir.layers import fifo_style
 from bhc.ir.layout import DEFAULT_DEPTH, Join, Layout
-from bhc.ir.pipeline import Stage, Style
+from bhc.ir.pipeline import Stage
 from bhc.ir.timing import Channel, Timing
 
 #: Windows that the timing model runs: enough to fill every ring buffer and settle.
@@ -15,6 +17,8 @@ MODEL_WINDOWS = 3
 #: Depth of a FIFO behind a kernel whose pace the data set: as much as LUT memory of the smallest kind holds, which is
 #: no larger than two registers.
 UNEVEN_DEPTH = 32
+#: By how much a period may grow, in all, to do without FIFOs that cost much.
+SPARING = 1.02
 #: Kernels that pass beats on as they come.
 _PASSING = ("bhc_fifo", "bhc_threshold", "bhc_width")
 
@@ -66,7 +70,25 @@ def size(layout: Layout, output: str, windows: int = MODEL_WINDOWS) -> tuple[dic
             for name, held in zip(join.links, join.held, strict=True):
                 depths[name] = max(depths[name], _skew(layout, channels, name, join) + held)
     timed, _ = model(layout, depths, output, windows)
-    return depths, timed
+    if layout.fabric.lut_ram:
+        return depths, timed
+    return _sparing(layout, depths, timed, output, windows)
+
+
+def _sparing(
+    layout: Layout, depths: dict[str, int], timed: Timing, output: str, windows: int
+) -> tuple[dict[str, int], Timing]:
+    """Without FIFOs that the period does not need, the largest first: they cost much where they are no LUT memory."""
+    kept, longest = dict(depths), timed.period * SPARING
+    held = {name for join in layout.joins for name in join.links}
+    for name in sorted(depths.keys() - held, key=lambda name: -depths[name] * layout.streams[name].width):
+        if depths[name] == DEFAULT_DEPTH:
+            continue
+        trial = {**kept, name: DEFAULT_DEPTH}
+        found, _ = model(layout, trial, output, windows)
+        if found.period <= longest:
+            kept, timed = trial, found
+    return kept, timed
 
 
 def _slowest_before(layout: Layout) -> dict[str, int]:
@@ -160,11 +182,12 @@ def _skew(layout: Layout, channels: Mapping[str, Channel], name: str, join: Join
 
 def with_depths(layout: Layout, depths: Mapping[str, int]) -> tuple[Stage, ...]:
     """The stages, their FIFOs at these depths."""
-    return tuple(_sized(stage, depths) if stage.kernel == "bhc_fifo" else stage for stage in layout.stages)
+    return tuple(
+        _sized(stage, depths, layout.fabric) if stage.kernel == "bhc_fifo" else stage for stage in layout.stages
+    )
 
 
-def _sized(stage: Stage, depths: Mapping[str, int]) -> Stage:
+def _sized(stage: Stage, depths: Mapping[str, int], fabric: Fabric) -> Stage:
     depth, width = depths[stage.sources[0]], stage.params["Width"]
-    style = Style.BLOCK if depth * width > 8192 and depth > 128 else Style.LUT
-    params = {**stage.params, "Depth": depth, "Style": int(style)}
-    return replace(stage, params=params, estimate=area.estimate("bhc_fifo", params))
+    params = {**stage.params, "Depth": depth, "Style": int(fifo_style(depth, width, fabric))}
+    return replace(stage, params=params, estimate=area.estimate("bhc_fifo", params, (), fabric))

@@ -54,18 +54,18 @@ def cost(item: Layer, mode: Mode, folding: Folding, style: Style) -> Resources:
     roms = memory_shapes(item, mode, folding, style)
     match mode:
         case Mode.DEPTHWISE:
-            compute = area.estimate("bhc_dw", dw_params(item, folding), roms)
+            compute = area.estimate("bhc_dw", dw_params(item, folding), roms, item.fabric)
             if item.pointwise:
                 return compute
-            return compute + area.estimate("bhc_window", layer_window_params(item, mode, folding))
+            return compute + area.estimate("bhc_window", layer_window_params(item, mode, folding), (), item.fabric)
         case Mode.STATIONARY:
-            return area.estimate("bhc_mvu", mvu_params(item, mode, folding), roms)
+            return area.estimate("bhc_mvu", mvu_params(item, mode, folding), roms, item.fabric)
         case Mode.RING:
-            compute = area.estimate("bhc_mvu", mvu_params(item, mode, folding), roms)
-            return compute + area.estimate("bhc_window", layer_window_params(item, mode, folding))
+            compute = area.estimate("bhc_mvu", mvu_params(item, mode, folding), roms, item.fabric)
+            return compute + area.estimate("bhc_window", layer_window_params(item, mode, folding), (), item.fabric)
         case Mode.SHIFT:
-            compute = area.estimate("bhc_mvu", mvu_params(item, mode, folding), roms)
-            return compute + area.estimate("bhc_shift", shift_params(item))
+            compute = area.estimate("bhc_mvu", mvu_params(item, mode, folding), roms, item.fabric)
+            return compute + area.estimate("bhc_shift", shift_params(item), (), item.fabric)
         case Mode.DELTA:
             raise ValueError("what skips has no memories of these shapes: see `skipping`")
     assert_never(mode)
@@ -102,7 +102,7 @@ def _ways(item: Layer) -> Iterator[tuple[Mode, Folding, int, int]]:
 def choices(item: Layer) -> Iterator[Choice]:
     """Every way to build the layer. Raises a diagnostic (BHC307) if there is none."""
     for mode, folding, lanes, cycles in _ways(item):
-        for style in weight_styles(*weights_size(item, mode, folding)):
+        for style in weight_styles(*weights_size(item, mode, folding), item.fabric):
             yield Choice(mode, folding, style, lanes, cycles, cost(item, mode, folding, style))
 
 
@@ -121,7 +121,7 @@ def skipping(item: Layer, changed: Mask) -> Iterator[Choice]:
                 cycles = positions * load.cycles(nf=m // pe, width=events, lanes=lanes)
                 p = delta.params(item, pe=pe, events=events, lanes=lanes, columns=columns)
                 shapes = delta.memory_shapes(p)
-                need = area.estimate("bhc_delta", p, shapes)
+                need = area.estimate("bhc_delta", p, shapes, item.fabric)
                 yield Choice(Mode.DELTA, Folding(pe, events), shapes[0].style, lanes, ceil(cycles), need)
 
 
@@ -148,14 +148,14 @@ def every(layers: Mapping[str, Layer], skips: Skipping | None) -> Menu:
     return {name: tuple(choices(item) if skips is None else skips.choices(item)) for name, item in layers.items()}
 
 
-def menu(choices_of: Menu, bram36: int) -> Menu:
+def menu(choices_of: Menu, bram: int) -> Menu:
     """The choices of every layer, fastest first, those left out that another beats in both cycles and price.
 
-    bram36: what a RAMB36 costs, in LUTs.
+    bram: what a unit of block RAM costs, in LUTs.
     """
     result: dict[str, tuple[Choice, ...]] = {}
     for name, known in choices_of.items():
-        priced = ((choice.cycles, area.price(choice.cost, bram36), choice) for choice in known)
+        priced = ((choice.cycles, area.price(choice.cost, bram), choice) for choice in known)
         kept: list[tuple[float, Choice]] = []
         for _, price, choice in sorted(priced, key=lambda row: row[:2]):
             if not kept or price < kept[-1][0]:

@@ -21,6 +21,7 @@ from bhc.ir.arithmetic import (
     memory,
     weight_operand,
 )
+from bhc.ir.fabric import XC7, Fabric
 from bhc.ir.graph import Graph, Node
 from bhc.ir.ops import Conv, Dense, IntArray, MaxPool, SumPool, Threshold, windows
 from bhc.ir.pipeline import Folding, Memory, Style
@@ -52,7 +53,7 @@ class Layer:
     """A compute layer: the node, what it reads, and its accumulator with the threshold folded in.
 
     weights: (M, KH, KW, C / groups); a dense layer is (M, 1, 1, K).
-    positions: (OH, OW). result: the node whose value leaves the layer.
+    positions: (OH, OW). result: the node whose value leaves the layer. fabric: what it is built of.
     """
 
     node: Node
@@ -63,6 +64,7 @@ class Layer:
     accumulator: Accumulator
     x_operand: Operand
     w_operand: Operand
+    fabric: Fabric = XC7
 
     @property
     def groups(self) -> int:
@@ -98,7 +100,7 @@ class Layer:
         return self.positions[0] * self.positions[1] * int(self.weights.size)
 
 
-def layer(graph: Graph, node: Node, fused: Node | None) -> Layer:
+def layer(graph: Graph, node: Node, fused: Node | None, fabric: Fabric = XC7) -> Layer:
     """Describe a Conv or Dense node, and the one-level ascending threshold folded into it."""
     types = graph.types()
     x = types[node.inputs[0]]
@@ -130,7 +132,7 @@ def layer(graph: Graph, node: Node, fused: Node | None) -> Layer:
         counted=not depthwise,
     )
     operands = activation_operand(x), weight_operand(weights)
-    return Layer(node, fused or node, x, weights, positions, total, *operands)
+    return Layer(node, fused or node, x, weights, positions, total, *operands, fabric)
 
 
 def foldable(graph: Graph, node: Node, users: Mapping[str, tuple[str, ...]]) -> Node | None:
@@ -146,11 +148,11 @@ def foldable(graph: Graph, node: Node, users: Mapping[str, tuple[str, ...]]) -> 
     return None
 
 
-def compute_layers(graph: Graph) -> dict[str, Layer]:
+def compute_layers(graph: Graph, fabric: Fabric = XC7) -> dict[str, Layer]:
     """All compute layers of a graph, by node name, with the thresholds that are folded into them."""
     users = graph.users()
     return {
-        node.name: layer(graph, node, foldable(graph, node, users))
+        node.name: layer(graph, node, foldable(graph, node, users), fabric)
         for node in graph.nodes
         if isinstance(node.op, Conv | Dense)
     }
@@ -211,19 +213,30 @@ class Shape:
     style: Style
 
 
-def weight_styles(depth: int, width: int) -> tuple[Style, ...]:
-    """Where weights may live.
-
-    A table of up to eight words melts into the products (see rtl/bhc_rom.sv); a large one in LUTs makes Yosys slow.
-    """
-    if depth <= 8:
+def weight_styles(depth: int, width: int, fabric: Fabric = XC7) -> tuple[Style, ...]:
+    """Where weights may live. A table of up to eight words melts into the products (see rtl/bhc_rom.sv)."""
+    if depth <= fabric.weights.words:
         return (Style.LUT,)
-    return (Style.BLOCK,) if depth > 1024 or depth * width > 32768 else (Style.BLOCK, Style.LUT)
+    return (Style.BLOCK, Style.LUT) if depth <= 1024 and fabric.weights.holds(depth, width) else (Style.BLOCK,)
 
 
-def rom_style(depth: int, width: int) -> Style:
+def _style(in_luts: bool) -> Style:
+    return Style.LUT if in_luts else Style.BLOCK
+
+
+def rom_style(depth: int, width: int, fabric: Fabric = XC7) -> Style:
     """Where another table lives: in LUTs if it is small."""
-    return Style.BLOCK if depth > 8 and depth * width > 8192 else Style.LUT
+    return _style(fabric.table.holds(depth, width))
+
+
+def ring_style(words: int, width: int, fabric: Fabric = XC7) -> Style:
+    """Where the rows of an image live."""
+    return _style(fabric.ring.holds(words, width))
+
+
+def fifo_style(depth: int, width: int, fabric: Fabric = XC7) -> Style:
+    """Where a FIFO's beats live."""
+    return _style(fabric.fifo.holds(depth, width))
 
 
 def dot_stages(terms: int) -> int:
@@ -231,6 +244,23 @@ def dot_stages(terms: int) -> int:
     if terms <= 12:
         return 0
     return 1 if terms <= 128 else 2
+
+
+def shared_group(x: Operand, w: Operand, folding: Folding, *, constant: bool) -> int:
+    """Elements whose signed sums the rows of a bhc_mvu share, where that saves LUTs (docs/kernels.md); 1 for none.
+
+    constant: each row has the same weights in every cycle.
+    """
+    simd, pe, bits = folding.simd, folding.pe, x.bits
+    if w.kind != Kind.BIPOLAR:
+        return 1
+    if constant and bits == 1:
+        return 3 if simd >= 12 and pe >= 8 else 1
+    if constant and simd >= 12 and pe * bits > 8 * bits + 8:
+        return 4
+    if constant:
+        return 2 if simd >= 12 and pe * (bits - 1) > 2 * bits else 1
+    return 2 if bits > 2 and simd >= 6 and pe * (bits - 2) > (4 if simd < 12 else 2) * bits else 1
 
 
 def _out_bits(item: Layer) -> int:
@@ -265,6 +295,7 @@ def mvu_params(item: Layer, mode: Mode, folding: Folding) -> Params:
         "SignOut": int(total.sign_out),
         "OutBits": _out_bits(item),
         "DotStages": dot_stages(folding.simd * x.bits * w.bits),
+        "Group": shared_group(x, w, folding, constant=nf * sf == 1),
     }
 
 
@@ -319,6 +350,7 @@ def window_params(
     replays: int,
     chunk_major: bool,
     pad_word: int,
+    fabric: Fabric = XC7,
 ) -> Params:
     """Parameters of bhc_window.
 
@@ -344,7 +376,7 @@ def window_params(
         "Rows": rows,
         "Endless": int(op.endless),
         "PadWord": pad_word,
-        "Style": int(Style.LUT if words <= 64 or words * lanes * x.bits <= 2048 else Style.BLOCK),
+        "Style": int(ring_style(words, lanes * x.bits, fabric)),
     }
 
 
@@ -355,7 +387,9 @@ def layer_window_params(item: Layer, mode: Mode, folding: Folding) -> Params:
     op = item.node.op
     assert isinstance(op, Conv)
     if mode == Mode.DEPTHWISE:
-        return window_params(item.x, op, lanes=folding.pe, groups=1, replays=1, chunk_major=True, pad_word=0)
+        return window_params(
+            item.x, op, lanes=folding.pe, groups=1, replays=1, chunk_major=True, pad_word=0, fabric=item.fabric
+        )
     return window_params(
         item.x,
         op,
@@ -364,6 +398,7 @@ def layer_window_params(item: Layer, mode: Mode, folding: Folding) -> Params:
         replays=item.weights.shape[0] // (item.groups * folding.pe),
         chunk_major=False,
         pad_word=0,
+        fabric=item.fabric,
     )
 
 
@@ -390,7 +425,7 @@ def memory_shapes(item: Layer, mode: Mode, folding: Folding, style: Style) -> tu
     bias_width = folding.pe * item.accumulator.bits
     shapes = [
         Shape("weights", depth, width, style),
-        Shape("bias", bias_depth, bias_width, rom_style(bias_depth, bias_width)),
+        Shape("bias", bias_depth, bias_width, rom_style(bias_depth, bias_width, item.fabric)),
     ]
     if classes > 1:
         shapes.append(Shape("class", item.positions[0] * item.positions[1], (classes - 1).bit_length(), Style.LUT))

@@ -15,6 +15,7 @@ import numpy as np
 
 from bhc.ir import area, delta, profile, timing
 from bhc.ir.arithmetic import memory
+from bhc.ir.fabric import XC7, Fabric
 from bhc.ir.folding import Choice
 from bhc.ir.graph import Graph, Node
 from bhc.ir.layers import (
@@ -27,6 +28,7 @@ from bhc.ir.layers import (
     layer_window_params,
     memories,
     mvu_params,
+    ring_style,
     rom_style,
     shift_params,
     shift_steps,
@@ -64,6 +66,8 @@ class Layout:
 
     #: Names of the graph's values, which names made here must not meet.
     reserved: frozenset[str] = frozenset()
+    #: What it is built of.
+    fabric: Fabric = XC7
     #: The stream that the host feeds.
     source: str = ""
     #: Windows of input before the first that has a result, if the graph is streamed.
@@ -104,7 +108,7 @@ class Layout:
         macs: int = 0,
         folding: Folding | None = None,
     ) -> None:
-        estimate = area.estimate(kernel, params, roms)
+        estimate = area.estimate(kernel, params, roms, self.fabric)
         self.stages.append(
             Stage(
                 name,
@@ -374,7 +378,7 @@ class Placer:
         match op:
             case Threshold():
                 out = layout.stream(name, node.type, lanes, beats, name)
-                params, roms = threshold(op, x, lanes)
+                params, roms = threshold(op, x, lanes, layout.fabric)
                 latency = params["Stages"] + 1
                 layout.stage(name, "bhc_threshold", params, (inp,), (out,), node=node, roms=roms, cycles=beats)
                 layout.processes.append(lambda ch: [timing.elementwise((ch(inp),), (ch(out),), beats, latency)])
@@ -432,7 +436,7 @@ class Placer:
                 layout.processes.append(lambda ch: [timing.gather(ch(inp), ch(out), lambda: iter(((beats, 1),)), 1)])
             case Frame():
                 out = layout.stream(name, node.type, lanes, node.type.elements // lanes, name)
-                params = frame_params(op, x, lanes)
+                params = frame_params(op, x, lanes, layout.fabric)
                 self._ring(node, params, inp, out, out, node.type.elements // lanes, 1, 0)
             case Conv() | Dense():
                 raise AssertionError(f"{name} is a compute layer")
@@ -474,7 +478,9 @@ class Placer:
         if maximum and not x.bipolar:
             pad_word = x.range.lo & ((1 << x.bits) - 1)
         taps = op.kernel[0] * op.kernel[1]
-        ring = window_params(x, op, lanes=lanes, groups=1, replays=1, chunk_major=True, pad_word=pad_word)
+        ring = window_params(
+            x, op, lanes=lanes, groups=1, replays=1, chunk_major=True, pad_word=pad_word, fabric=layout.fabric
+        )
         # Chunk-major windows: each chunk is a pool of its own over the taps, so the pool sees one chunk.
         reads = oh * ow * chunks * taps
         window = layout.fresh(f"{name}_window")
@@ -572,7 +578,7 @@ def hold_params(op: Hold, x: Type, lanes: int) -> Params:
     }
 
 
-def frame_params(op: Frame, x: Type, lanes: int) -> Params:
+def frame_params(op: Frame, x: Type, lanes: int, fabric: Fabric = XC7) -> Params:
     """Parameters of the bhc_window that reads overlapping windows, row by row."""
     _, width, channels = x.image
     rows = (op.rows - 1) * op.dilation + 1 + op.stride
@@ -599,7 +605,7 @@ def frame_params(op: Frame, x: Type, lanes: int) -> Params:
         "Rows": rows,
         "Endless": 1,
         "PadWord": 0,
-        "Style": int(Style.LUT if words <= 64 or words * lanes * x.bits <= 2048 else Style.BLOCK),
+        "Style": int(ring_style(words, lanes * x.bits, fabric)),
     }
 
 
@@ -655,7 +661,7 @@ def _pad_counts(op: Pad, x: Type, chunks: int) -> list[tuple[int, int]]:
     return counts + [(0, 1)] * (op.pads.bottom * row * chunks)
 
 
-def threshold(op: Threshold, x: Type, lanes: int) -> tuple[Params, tuple[Memory, ...]]:
+def threshold(op: Threshold, x: Type, lanes: int, fabric: Fabric = XC7) -> tuple[Params, tuple[Memory, ...]]:
     """Parameters and memories of a bhc_threshold: a balanced search tree over 2^Stages - 1 thresholds a
     channel.
     """
@@ -688,7 +694,7 @@ def threshold(op: Threshold, x: Type, lanes: int) -> tuple[Params, tuple[Memory,
         flat = np.concatenate([level.reshape(-1) for level in levels]).reshape(1, -1)
         roms = [memory("thresholds", flat, in_bits + 1, Style.LUT)]
     else:
-        style = rom_style(chunks << (stages - 1), in_bits + 1)
+        style = rom_style(chunks << (stages - 1), in_bits + 1, fabric)
         roms = [memory(f"thresholds_{i}", words, in_bits + 1, style) for i, words in enumerate(levels)]
     if op.descending.any():
         roms.append(memory("descending", turned, 1, Style.LUT))

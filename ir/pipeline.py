@@ -90,21 +90,29 @@ class Folding:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What a stage or a design takes of a 7-series device."""
+    """What a stage or a design takes of a device, in units of its family (bhc.ir.fabric.Units)."""
 
     lut: int = 0
     ff: int = 0
-    bram36: float = 0.0
+    bram: float = 0.0
     dsp: int = 0
 
+    @property
+    def bram36(self) -> float:
+        """The block RAM of 7-series, in RAMB36, by the name that report.json gives it there."""
+        return self.bram
+
     def __add__(self, other: Resources) -> Resources:
-        return Resources(self.lut + other.lut, self.ff + other.ff, self.bram36 + other.bram36, self.dsp + other.dsp)
+        return Resources(self.lut + other.lut, self.ff + other.ff, self.bram + other.bram, self.dsp + other.dsp)
+
+    def __sub__(self, other: Resources) -> Resources:
+        return Resources(self.lut - other.lut, self.ff - other.ff, self.bram - other.bram, self.dsp - other.dsp)
 
     def fits(self, available: Resources) -> bool:
         return (
             self.lut <= available.lut
             and self.ff <= available.ff
-            and self.bram36 <= available.bram36
+            and self.bram <= available.bram
             and self.dsp <= available.dsp
         )
 

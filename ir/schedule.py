@@ -8,10 +8,11 @@ from typing import Literal, assert_never
 
 from bhc.diagnostics import BhcError, fail
 from bhc.ir import area, fifos, pipeline, profile
+from bhc.ir.fabric import Fabric, Family, fabric
 from bhc.ir.folding import Choice, Menu, Skipping, budgets, cheapest, every, fastest_period, given, menu
 from bhc.ir.graph import Graph
 from bhc.ir.layers import Layer, Mode, compute_layers
-from bhc.ir.layout import Placer
+from bhc.ir.layout import Layout, Placer
 from bhc.ir.pipeline import Folding, Pipeline, Resources
 from bhc.ir.profile import Profile
 
@@ -40,12 +41,25 @@ Goal = Rate | Fit
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What to build for. foldings: layers (by node name) whose folding the user gave."""
+    """What to build for. foldings: layers (by node name) whose folding the user gave. reserved: what of the available
+    the shell takes, which connects the design to the host.
+    """
 
     clock_mhz: float
     available: Resources
     goal: Goal = Fit()
     foldings: Mapping[str, Folding] = field(default_factory=dict)
+    family: Family = Family.XC7
+    reserved: Resources = field(default_factory=Resources)
+
+    @property
+    def fabric(self) -> Fabric:
+        return fabric(self.family)
+
+    @property
+    def room(self) -> Resources:
+        """What is left for the design."""
+        return self.available - self.reserved
 
 
 #: Whether layers may skip what does not change (auto: where it pays), or must if they can (on).
@@ -67,7 +81,7 @@ class _Planner:
         used = None
         if self.skips is not None and any(choice.mode == Mode.DELTA for choice in picked.values()):
             used = self.skips.profile.part(profile.units(self.graph, rows))
-        placer = Placer(self.graph, self.layers, picked, used)
+        placer = Placer(self.graph, self.layers, picked, used, Layout(fabric=self.target.fabric))
         placer.run()
         layout = placer.layout
         output = placer.take(self.graph.outputs[0])
@@ -107,14 +121,14 @@ def _diagnose_edges(graph: Graph) -> None:
         )
 
 
-def _too_big(made: Pipeline, available: Resources) -> BhcError:
-    need = made.estimate
+def _too_big(made: Pipeline, target: Target) -> BhcError:
+    need, available, units = made.estimate, target.room, target.fabric.units
     largest = max(made.stages, key=lambda s: area.price(s.estimate))
     return fail(
         "BHC301",
-        f"does not fit: needs about {need.lut} LUT and {need.bram36:g} BRAM36, of {available.lut} and "
-        f"{available.bram36:g}; the largest layer, '{largest.value}', takes {largest.estimate.lut} LUT and "
-        f"{largest.estimate.bram36:g} BRAM36",
+        f"does not fit: needs about {need.lut} {units.lut} and {need.bram:g} {units.bram}, of {available.lut} and "
+        f"{available.bram:g}; the largest layer, '{largest.value}', takes {largest.estimate.lut} "
+        f"{units.lut} and {largest.estimate.bram:g} {units.bram}",
         origin=", ".join(f"'{name}'" for name in largest.origin),
         hint="use a larger board, a lower rate (--fps), or a smaller layer",
     )
@@ -130,7 +144,7 @@ def schedule(
     Raises diagnostics BHC301 to BHC307.
     """
     _diagnose_edges(graph)
-    layers = compute_layers(graph)
+    layers = compute_layers(graph, target.fabric)
     unknown = sorted(set(target.foldings) - set(layers))
     if unknown:
         raise fail(
@@ -165,7 +179,7 @@ def _schedule(planner: _Planner) -> Pipeline:
     target = planner.target
     known = every(planner.layers, planner.skips)
     tried: list[Pipeline] = []
-    for price in area.BRAM36_PRICES:
+    for price in target.fabric.prices:
         options = dict(menu(known, price))
         for key, folding in target.foldings.items():
             options[key] = (given(key, known[key], options[key], folding),)
@@ -177,11 +191,11 @@ def _schedule(planner: _Planner) -> Pipeline:
             case _:
                 assert_never(target.goal)
         tried.append(made)
-        if isinstance(target.goal, Rate) and made.estimate.fits(target.available):
+        if isinstance(target.goal, Rate) and made.estimate.fits(target.room):
             return made  # the first price is that of the smallest design
-    fitting = [made for made in tried if made.estimate.fits(target.available)]
+    fitting = [made for made in tried if made.estimate.fits(target.room)]
     if not fitting:
-        raise _too_big(tried[0], target.available)
+        raise _too_big(tried[0], target)
     return min(fitting, key=lambda made: made.cycles_per_window)
 
 
@@ -217,7 +231,7 @@ def _fit(options: Menu, share: float, planner: _Planner) -> Pipeline:
     more.
     """
     steps = budgets(options)
-    available = planner.target.available
+    available = planner.target.room
 
     def layers_alone(budget: int) -> Resources:
         picked = cheapest(options, budget)
@@ -228,7 +242,7 @@ def _fit(options: Menu, share: float, planner: _Planner) -> Pipeline:
     limit = Resources(
         lut=max(int(available.lut * part), floor.lut),
         ff=max(int(available.ff * part), floor.ff),
-        bram36=max(available.bram36 * part, floor.bram36),
+        bram=max(available.bram * part, floor.bram),
         dsp=max(int(available.dsp * part), floor.dsp),
     )
     low = 0
@@ -250,6 +264,6 @@ def _fit(options: Menu, share: float, planner: _Planner) -> Pipeline:
         around = Resources(
             lut=max(made.estimate.lut - layers.lut, 0),
             ff=max(made.estimate.ff - layers.ff, 0),
-            bram36=max(made.estimate.bram36 - layers.bram36, 0),
+            bram=max(made.estimate.bram - layers.bram, 0),
         )
         low += 1

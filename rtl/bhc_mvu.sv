@@ -10,6 +10,9 @@
 // Cycles a window: Positions * Nf * Sf, either way. Latency from taking a position's last beat to the first output beat that
 // needs it: 2 + DotStages (InputStationary = 1: that of nf = 0, the others follow one a cycle).
 //
+// Group > 1, for bipolar weights: the rows share the signed sums of groups of so many elements (bhc_sums), as bhc_group_dot wants
+// them. It changes nothing but the LUTs that the unit takes.
+//
 // weights: Nf*Sf words in order of use, word [Pe][Simd][WBits].  bias: Classes*Nf words [Pe][AccBits], address class*Nf + nf.
 // ClassFile: Positions words of ceil(log2(Classes)) bits, unused when Classes = 1.
 // One enable stalls the whole pipeline while an output beat waits: in_ready_o depends combinationally on out_ready_i
@@ -31,6 +34,7 @@ module bhc_mvu #(
   parameter int unsigned SignOut = 0,
   parameter int unsigned OutBits = 8,
   parameter int unsigned DotStages = 0,
+  parameter int unsigned Group = 1,
   parameter int unsigned WeightsStyle = 0,
   parameter WeightsFile = "",
   parameter logic [Pe*Simd*WBits-1:0] WeightsInit = '0,
@@ -57,28 +61,14 @@ module bhc_mvu #(
   // Only the bits above Shift are ever added to; the rest of the bias passes by.
   localparam int unsigned SumBits = AccBits - Shift;
 
-  // With bipolar weights, rows may share the signed sums of groups of so many elements (bhc_sums), where that saves the rows more
-  // LUTs than it takes. 1: every row has products of its own.
-  localparam bit ConstWeights = Nf * Sf == 1;
-  function automatic int unsigned group();
-    group = 1;
-    if (WKind == 2 && ConstWeights && XBits == 1) begin
-      if (Simd >= 12 && Pe >= 8) group = 3;
-    end else if (WKind == 2 && ConstWeights) begin
-      if (Simd >= 12 && Pe * (XBits - 1) > 2 * XBits) group = 2;
-      if (Simd >= 12 && Pe * XBits > 8 * XBits + 8) group = 4;
-    end else if (WKind == 2 && XBits > 2) begin
-      if (Simd >= 6 && Pe * (XBits - 2) > (Simd < 12 ? 4 : 2) * XBits) group = 2;
-    end
-  endfunction
-  localparam int unsigned Group = group();
-  localparam int unsigned ValueBits = Group > 1 ? XBits + Group / 2 : XBits;
-  localparam int unsigned SumsBits = (Simd / Group << (Group - 1)) * ValueBits;
-  localparam int unsigned LeftBits = Simd % Group * XBits;
+  localparam int unsigned ConstWeights = Nf * Sf == 1 ? 1 : 0;
+  localparam int unsigned ValueBits = XBits + Group / 2;
+  localparam int unsigned HeldBits = (Simd / Group << (Group - 1)) * ValueBits + Simd % Group * XBits;
   localparam int unsigned RawBits =
     $clog2((Simd / Group + Simd % Group) * ((1 << ValueBits) - 1) * ((1 << WBits) - 1) + 1);
 
 `ifndef SYNTHESIS
+  initial assert (Group == 1 || WKind == 2) else $error("bhc_mvu: shared sums are for bipolar weights");
   initial assert (Shift <= 1 && Shift < AccBits && OutBits <= AccBits && (SignOut == 0 || OutBits == 1))
     else $error("bhc_mvu: no such output");
 `endif
@@ -112,25 +102,14 @@ module bhc_mvu #(
     end
   end
 
-  logic [SumsBits-1:0] x, x_q;
-  logic [(LeftBits > 0 ? LeftBits : 1)-1:0] left, left_q;
+  logic [HeldBits-1:0] x, x_q;
   logic [Pe*Simd*WBits-1:0] w;
   if (Group == 1) begin : gen_elements
     assign x = in_data_i;
-    assign left = '0;
   end else begin : gen_sums
-    bhc_sums #(.XBits(XBits), .XKind(XKind), .Simd(Simd), .Group(Group)) u_sums (.x_i(in_data_i), .value_o(x), .left_o(left));
+    bhc_sums #(.XBits(XBits), .XKind(XKind), .Simd(Simd), .Group(Group)) u_sums (.x_i(in_data_i), .sums_o(x));
   end
-  always_ff @(posedge clk_i) begin
-    if (en & ~held) begin
-      x_q <= x;
-      left_q <= left;
-    end
-  end
-  if (LeftBits == 0) begin : gen_no_left
-    logic unused;
-    assign unused = ^left_q;
-  end
+  always_ff @(posedge clk_i) if (en & ~held) x_q <= x;
 
   bhc_rom #(
     .Width(Pe * Simd * WBits), .Depth(Nf * Sf), .Style(WeightsStyle), .File(WeightsFile), .Init(WeightsInit)
@@ -201,15 +180,14 @@ module bhc_mvu #(
     if (Group == 1) begin : gen_elements
       bhc_dot #(
         .XBits(XBits), .XKind(XKind), .WBits(WBits), .WKind(WKind), .Simd(Simd), .Stages(DotStages),
-        .ConstWeights(ConstWeights ? 1 : 0), .Weights(WeightsInit[p*Simd*WBits +: Simd*WBits])
+        .ConstWeights(ConstWeights), .Weights(WeightsInit[p*Simd*WBits +: Simd*WBits])
       ) u_dot (.clk_i, .en_i(en), .x_i(x_q), .w_i(w[p*Simd*WBits +: Simd*WBits]), .raw_o(raw));
       assign excess = '0;
     end else begin : gen_groups
       bhc_group_dot #(
-        .XBits(XBits), .Simd(Simd), .Group(Group), .Stages(DotStages), .ConstWeights(ConstWeights ? 1 : 0),
+        .XBits(XBits), .Simd(Simd), .Group(Group), .Stages(DotStages), .ConstWeights(ConstWeights),
         .Weights(WeightsInit[p*Simd +: Simd])
-      ) u_dot (
-        .clk_i, .en_i(en), .value_i(x_q), .left_i(left_q), .w_i(w[p*Simd +: Simd]), .raw_o(raw), .excess_o(excess));
+      ) u_dot (.clk_i, .en_i(en), .sums_i(x_q), .w_i(w[p*Simd +: Simd]), .raw_o(raw), .excess_o(excess));
     end
     // With SignOut the sums are kept in offset binary, whose top bit is the answer itself.
     assign bias_sum[p*SumBits +: SumBits] =

@@ -6,7 +6,7 @@
 //   XBits = 1: Group 3, XBits > 1: Group 2    value[group][pattern] = sum of (weight = +1 ? x' : G - x'), unsigned
 //   XBits > 1: Group 4                        value[group][pattern] = sum of weight * (x' - G/2), two's complement
 // Opposite weights have Group * G - value and -value.
-// Group 0, pattern 0, lies in the least significant bits. left_o: x' of the elements after the last whole group.
+// sums_o: group 0, pattern 0, in the least significant bits; above the groups x' of the elements after the last whole one.
 module bhc_sums #(
   parameter int unsigned XBits = 8,
   parameter int unsigned XKind = 0,
@@ -15,11 +15,10 @@ module bhc_sums #(
   localparam int unsigned Groups = Simd / Group,
   localparam int unsigned Patterns = 1 << (Group - 1),
   localparam int unsigned ValueBits = XBits + Group / 2,
-  localparam int unsigned LeftBits = Simd % Group > 0 ? Simd % Group * XBits : 1
+  localparam int unsigned LeftBits = Simd % Group * XBits
 ) (
-  input  logic [Simd*XBits-1:0]                x_i,
-  output logic [Groups*Patterns*ValueBits-1:0] value_o,
-  output logic [LeftBits-1:0]                  left_o
+  input  logic [Simd*XBits-1:0]                         x_i,
+  output logic [Groups*Patterns*ValueBits+LeftBits-1:0] sums_o
 );
 `ifndef SYNTHESIS
   initial assert (Groups > 0 && (XBits == 1 ? Group == 3 : Group == 2 || Group == 4))
@@ -29,10 +28,8 @@ module bhc_sums #(
   logic [Simd*XBits-1:0] x;
   assign x = x_i ^ {Simd{XKind == 1 ? XBits'(1) << (XBits - 1) : XBits'(0)}};
 
-  if (Simd % Group > 0) begin : gen_left
-    assign left_o = x[Simd*XBits-1 -: LeftBits];
-  end else begin : gen_no_left
-    assign left_o = '0;
+  if (LeftBits > 0) begin : gen_left
+    assign sums_o[Groups*Patterns*ValueBits +: LeftBits] = x[Groups*Group*XBits +: LeftBits];
   end
 
   for (genvar g = 0; g < Groups; g++) begin : gen_group
@@ -72,7 +69,7 @@ module bhc_sums #(
       end
     end
     for (genvar q = 0; q < Patterns; q++) begin : gen_out
-      assign value_o[(g*Patterns+q)*ValueBits +: ValueBits] = value[q];
+      assign sums_o[(g*Patterns+q)*ValueBits +: ValueBits] = value[q];
     end
   end
 endmodule

@@ -32,7 +32,7 @@ from bhc.ir.pipeline import Resources
 from bhc.ir.types import Range, Type, bipolar
 
 #: Large enough for every graph here, so that the goal alone decides how far a design is unfolded.
-DEVICE = Resources(lut=10**6, ff=2 * 10**6, bram36=1000.0, dsp=0)
+DEVICE = Resources(lut=10**6, ff=2 * 10**6, bram=1000.0, dsp=0)
 #: Values wider than this are thresholded next, so that widths do not grow without end.
 _WIDE = 12
 _MAX_ELEMENTS = 600

@@ -24,7 +24,7 @@ from tests import tiny
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests" / "golden" / "cli"
-VERBS = ("compile", "simulate", "cosim", "synth", "report", "train", "data", "targets", "doctor")
+VERBS = ("compile", "simulate", "cosim", "synth", "build", "run", "report", "train", "data", "targets", "doctor")
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -72,7 +72,7 @@ def summary(build: Build, test: Windows, results: list[Verification], out: Path)
             f"speed        {measured:,g} cycles a window measured, {report.cycles_per_window:,} predicted: "
             f"{report.windows_per_second:,.0f} windows/s at {report.target.clock_mhz:g} MHz",
             f"resources    {made.lut:,} of {available.lut:,} LUT, {made.ff:,} of {available.ff:,} FF, "
-            f"{made.bram36:g} of {available.bram36:g} BRAM36, {made.dsp} DSP (Yosys; not run on a board)",
+            f"{made.bram:g} of {available.bram:g} BRAM36, {made.dsp} DSP (Yosys; not run on a board)",
             f"report       {out / 'report.html'}",
         ]
     )

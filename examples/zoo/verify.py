@@ -42,7 +42,7 @@ def verify(name: str, cache: Path | None, windows: int, rtl: int, progress: Cons
         "cycles_per_window": report.cycles_per_window,
         "latency_cycles": report.latency_cycles,
         "lut": report.resources.estimated.lut,
-        "bram36": report.resources.estimated.bram36,
+        "bram36": report.resources.estimated.bram,
         "verification": [
             {
                 "against": entry.against,

@@ -30,7 +30,7 @@ def residual() -> Pipeline:
     """The residual net with every folding given, so that the golden files do not change with the estimates."""
     foldings = {name: Folding(2, 4) for name in ("conv1a", "conv1b", "conv2a", "conv2b")}
     foldings |= {"conv0": Folding(2, 2), "fc": Folding(1, 4)}
-    available = Resources(lut=53200, ff=106400, bram36=140, dsp=220)
+    available = Resources(lut=53200, ff=106400, bram=140, dsp=220)
     target = Target(100.0, available, Rate(10**6), foldings)
     return schedule(passes.run(tiny.residual()), "residual", target)
 

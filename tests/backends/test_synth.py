@@ -17,7 +17,7 @@ def test_count() -> None:
         | {"RAMB18E1": 3, "RAMB36E1": 1, "DSP48E1": 2, "MUXF7": 1},
         9,
     )
-    assert area == synth.Area(Resources(lut=19, ff=8, bram36=2.5, dsp=2), logic_cells=9, carry4=5)
+    assert area == synth.Area(Resources(lut=19, ff=8, bram=2.5, dsp=2), logic_cells=9, carry4=5)
 
 
 def test_unknown_cells_are_not_free() -> None:

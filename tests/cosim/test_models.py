@@ -14,7 +14,7 @@ from bhc.ir import passes
 from bhc.ir.pipeline import Resources
 from bhc.ir.schedule import Rate, Target, schedule
 
-PYNQ_Z2 = Resources(lut=53200, ff=106400, bram36=140, dsp=220)
+PYNQ_Z2 = Resources(lut=53200, ff=106400, bram=140, dsp=220)
 EXAMPLES = Path(__file__).parents[2] / "examples"
 # Cycles a window: small designs, which build fast, of every mode that the schedule knows.
 COMMITTED = {

@@ -21,7 +21,7 @@ from bhc.ir.types import Range, Type, bipolar
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-BOARD = Resources(lut=53200, ff=106400, bram36=140, dsp=220)
+BOARD = Resources(lut=53200, ff=106400, bram=140, dsp=220)
 
 
 def network() -> Graph:
@@ -57,7 +57,7 @@ def deep_padding() -> Graph:
     return b.graph([b.add(op, [x], name="conv0", origin=["Conv_0"])])
 
 
-SMALL = Resources(lut=150, ff=300, bram36=1, dsp=0)
+SMALL = Resources(lut=150, ff=300, bram=1, dsp=0)
 CASES = {
     "bhc301_too_big": (network, Target(100.0, SMALL, Fit(1.0))),
     "bhc302_folding": (network, Target(100.0, BOARD, Fit(), {"conv0": Folding(5, 30)})),

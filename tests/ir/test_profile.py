@@ -15,7 +15,7 @@ from bhc.ir.profile import Profile
 from bhc.ir.schedule import Delta, Fit, Rate, Target, schedule
 from bhc.ir.types import Range, Type
 
-BOARD = Resources(lut=53200, ff=106400, bram36=140, dsp=220)
+BOARD = Resources(lut=53200, ff=106400, bram=140, dsp=220)
 
 
 def chain() -> Graph:

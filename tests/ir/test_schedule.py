@@ -11,7 +11,7 @@ from bhc.ir.pipeline import Folding, Pipeline, Resources
 from bhc.ir.schedule import Fit, Goal, Rate, Target, schedule
 from bhc.ir.types import Range, Type
 
-BOARD = Resources(lut=53200, ff=106400, bram36=140, dsp=220)
+BOARD = Resources(lut=53200, ff=106400, bram=140, dsp=220)
 
 
 def signs(rng: np.random.Generator, *shape: int) -> IntArray:
@@ -119,7 +119,7 @@ def test_diagnostics(graph: Graph, goal: Goal, foldings: dict[str, Folding], cod
 
 
 def test_a_design_too_big_for_the_board_names_its_largest_layer() -> None:
-    small = Target(100.0, Resources(lut=200, ff=400, bram36=1, dsp=0), Rate(10**9))
+    small = Target(100.0, Resources(lut=200, ff=400, bram=1, dsp=0), Rate(10**9))
     with pytest.raises(BhcError) as caught:
         schedule(passes.run(chain()), "test", small)
     (found,) = caught.value.diagnostics

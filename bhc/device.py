@@ -1,0 +1,212 @@
+"""A board with a design on it: windows or recordings in, the model's outputs and labels out.
+
+Diagnostics: BHC820..BHC827 (bhc.link, bhc.serial), BHC823 another design is on the board.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bhc import inputs
+from bhc.backends import shell, virtual
+from bhc.backends.beats import beat_bytes, pack, unpack
+from bhc.backends.virtual import NO_FAULTS, Faults, VirtualBoard
+from bhc.diagnostics import fail
+from bhc.inputs import Array, Source
+from bhc.ir.ops import IntArray
+from bhc.link import Counters, Link, Patience
+from bhc.serial import SerialPort
+from bhc.simulator import finish
+
+if TYPE_CHECKING:
+    from bhc.build import Build
+
+#: `on` for the virtual board.
+SIM = "sim"
+#: A simulated board, on a computer that does other things too, is slower than a real one.
+_SIM_PATIENCE = Patience(first_s=0.25, asks=7, results_s=120.0)
+#: Input that waits in the link, so that it never runs dry.
+_AHEAD_BYTES = 1024
+#: What the counter of cycles shows for this and all that is more.
+_MOST_CYCLES = 1 << 23
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Run:
+    """What a board computed.
+
+    outputs: as the ONNX file's, by name and in its order, (N, ...). labels: class indices (N,). cycles: of each
+    window, from its last input to its result, (N,); -1 where that was not measured, since the next input came before
+    the result, or the board's counter was at its end. seconds: all windows, transfers included. counters: what went
+    wrong on the line, and was made good.
+    """
+
+    outputs: Mapping[str, Array]
+    labels: IntArray
+    cycles: IntArray
+    seconds: float
+    counters: Counters
+
+    @property
+    def y(self) -> Array:
+        """The first output."""
+        return next(iter(self.outputs.values()))
+
+    @property
+    def windows_per_second(self) -> float:
+        return len(self.labels) / self.seconds
+
+
+class Device:
+    """A board that has a build's design.
+
+    on: "sim" for the virtual board, or the path of a serial port. baud: as the bitstream was built. faults: what goes
+    wrong on the way to a virtual board, for tests. Raises BhcError.
+
+    with bhc.Device(build, "/dev/ttyUSB1") as device:
+        print(device.run(x).labels)
+    """
+
+    def __init__(self, build: Build, on: str = SIM, *, baud: int = shell.BAUD, faults: Faults = NO_FAULTS) -> None:
+        if build.settings.backend != "rtl":
+            raise fail(
+                "BHC602",
+                f"the build is of the backend {build.settings.backend}, which has no shell for a board",
+                origin="bhc run",
+                hint="compile the model with --backend rtl",
+            )
+        if on != SIM and not on.startswith("/"):
+            raise fail(
+                "BHC601",
+                f"{on!r} is neither {SIM} nor the path of a serial port",
+                origin="--on",
+                hint="boards in the network are not in this version of bhc",
+            )
+        self.build = build
+        self._identity = shell.identity(build.pipeline)
+        self._resources = ExitStack()
+        try:
+            patience = Patience(results_s=_results_s(build))
+            if on == SIM:
+                on = self._start(faults)
+                patience = _SIM_PATIENCE
+            port = SerialPort(on, baud)
+            self._resources.callback(port.close)
+            self._link = Link(port, patience)
+            self._name = on
+            self.reset()
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, faults: Faults) -> str:
+        """A virtual board, and its terminal."""
+        build = self.build
+        directory = build.directory
+        if directory is None:
+            directory = Path(self._resources.enter_context(TemporaryDirectory(prefix="bhc-")))
+        with build.progress.step("building the virtual board"):
+            simulator = virtual.build(build.pipeline, directory)
+        return self._resources.enter_context(VirtualBoard(simulator, faults)).terminal
+
+    def reset(self) -> None:
+        """Begin anew: the design forgets all it was given. Raises BhcError (BHC821..BHC824)."""
+        identity = self._link.open()
+        if identity != self._identity:
+            raise fail(
+                "BHC823",
+                f"another design is on the board: {identity[1:9].hex()}, and not {self._identity[1:9].hex()}",
+                origin=self._name,
+                hint="put this build's bitstream on the board",
+            )
+
+    def run(self, x: Source, *, one_by_one: bool = False) -> Run:
+        """Windows, or of a streamed build recordings, through the board, bit-exact with `Build.simulate`.
+
+        one_by_one: send a window, or the rows of a hop, only when the result before it is there, as a sensor would,
+        and so measure the cycles of each. Without, those of the first are measured. After an error, the next run
+        begins anew. Raises BhcError (BHC824..BHC827, and for windows that the model does not take).
+        """
+        network = self.build.network
+        windows = inputs.load(x, network.head, network.overlap)
+        progress = self.build.progress
+        self._link.counters = Counters()
+        begin = time.monotonic()
+        with progress.step(f"running {inputs.counted(windows, network.overlap)} on {self._name}"):
+            if network.overlap is None:
+                parts = [self._exchange(inputs.integers(windows, network.head), len(windows), one_by_one=one_by_one)]
+            else:
+                parts = []
+                for recording in inputs.rows(windows, network.head, network.overlap):
+                    self.reset()
+                    parts.append(
+                        self._exchange(recording, network.overlap.count(len(recording)), one_by_one=one_by_one)
+                    )
+        seconds = time.monotonic() - begin
+        values = np.concatenate([values for values, _ in parts])
+        finished = finish(network, {network.graph.outputs[0]: values})
+        names = (output.name for output in network.tail.outputs)
+        return Run(
+            dict(zip(names, finished, strict=True)),
+            network.tail.labels(finished),
+            np.concatenate([cycles for _, cycles in parts]),
+            seconds,
+            self._link.counters,
+        )
+
+    def _exchange(self, values: IntArray, results: int, *, one_by_one: bool) -> tuple[IntArray, IntArray]:
+        """The graph's output (results, ...) and the cycles for its input."""
+        pipeline, link = self.build.pipeline, self._link
+        entry, sink = pipeline.streams[pipeline.input], pipeline.streams[pipeline.output]
+        data = pack(values.reshape(-1), entry).tobytes()
+        size = shell.result_bytes(pipeline)
+        found = np.zeros((results, size + shell.CYCLE_BYTES), np.uint8)
+        taken = 0
+        for number, upto in enumerate(self._ends(len(data), results)):
+            alone = one_by_one or number == 0
+            ahead = upto if alone else min(len(data), max(upto, taken + _AHEAD_BYTES))
+            if ahead > taken:
+                link.send(data[taken:ahead])
+                taken = ahead
+            found[number] = np.frombuffer(link.receive(size + shell.CYCLE_BYTES), np.uint8)
+            self.build.progress.advance(number + 1, results)
+        shape = self.build.graph.types()[self.build.graph.outputs[0]].shape
+        beats = np.ascontiguousarray(found[:, :size]).reshape(-1, beat_bytes(sink))
+        cycles = found[:, size:].astype(np.int64) @ (1 << 8 * np.arange(shell.CYCLE_BYTES))
+        measured = np.arange(results) < (results if one_by_one else 1)
+        return unpack(beats, sink, shape), np.where(measured & (cycles < _MOST_CYCLES), cycles, -1)
+
+    def _ends(self, size: int, results: int) -> Iterator[int]:
+        """Of each result, the bytes of input that it takes from the beginning."""
+        each = shell.input_bytes(self.build.pipeline)
+        first = size - (results - 1) * each
+        overlap = self.build.network.overlap
+        if overlap is not None:
+            first = overlap.window * each // overlap.hop
+        return (first + number * each for number in range(results))
+
+    def close(self) -> None:
+        """Give the port back, and end a virtual board."""
+        self._resources.close()
+
+    def __enter__(self) -> Device:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _results_s(build: Build) -> float:
+    """How long a real board may be silent about results: ten times what a window takes, and ten seconds."""
+    return 10.0 + 10 * build.report.latency_cycles / (build.report.target.clock_mhz * 1e6)
