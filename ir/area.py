@@ -92,12 +92,14 @@ def _sums(p: Mapping[str, int]) -> tuple[float, float, int]:
     value_bits = x_bits + group // 2
     bits = groups * value_bits + left * (value_bits if constant else x_bits)
     per_bit = 1.28 if not constant else 0.85 if x_bits == 1 else 1.0
+    # Stored weights choose between the sums of every pair.
+    choices = 0.0 if constant else 0.9 * groups
     # Of the patterns of signs, constant weights leave those out that no row has.
     patterns = 1 << (group - 1)
     used = patterns * (1 - (1 - 1 / patterns) ** p["Pe"]) if constant else patterns
     halves = 4 * (x_bits + 1) if group == 4 else 0
     shared = groups * (used * (x_bits if group == 2 else value_bits) + halves)
-    return per_bit * bits, shared, round(groups * used * value_bits) + left * x_bits
+    return per_bit * bits + choices, shared, round(groups * used * value_bits) + left * x_bits
 
 
 def _mvu(p: Mapping[str, int], roms: Sequence[Rom], fabric: Fabric) -> Parts:
@@ -108,10 +110,13 @@ def _mvu(p: Mapping[str, int], roms: Sequence[Rom], fabric: Fabric) -> Parts:
     else:
         per_product = 1.05 if constant else 1.3 if p["XBits"] * p["WBits"] == 1 else 1.25
         row, shared, held = per_product * products, 0.0, p["Simd"] * p["XBits"]
+    if fabric.inputs == 4 and not constant and products > 64:
+        # Compressors of six bits, and so tall heaps, are not for LUT4s; chains of adders do not mind.
+        row *= (products / 64) ** (0.17 if p["Group"] == 1 else 0.06)
     lut = 20 + shared + 0.7 * (_counter(p["Nf"]) + _counter(p["Sf"]) + _counter(p["Positions"]))
     # The accumulator of several beats chooses between its start value and itself, in LUTs of their own.
     lut += p["Pe"] * (row + p["AccBits"] * (2.0 if p["Sf"] > 1 else 1.0))
-    registers = p["Pe"] * (p["AccBits"] * 1.2 + p["DotStages"] * 0.16 * row) + held + 25
+    registers = p["Pe"] * (p["AccBits"] * 1.2 + p["DotStages"] * 0.2 * products / p["Group"]) + held + 25
     memories = _roms(roms, fabric)
     if p["InputStationary"] and p["Sf"] > 1 and p["Nf"] > 1:
         memories += _ram(p["Nf"], p["Pe"] * p["AccBits"], Style.LUT, fabric)
