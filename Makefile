@@ -4,9 +4,11 @@
 #   make test                       lint, type-check and test (adds torch and the development tools to .venv)
 #   make PYTHON=python3.12 demo     another interpreter
 #   make PIP_FLAGS=... demo         options for pip install
+#   make EXTRAS=tools,build demo    what else of bhc to install
 
 PYTHON ?= python3
 PIP_FLAGS ?=
+EXTRAS ?= tools
 JOBS ?= 2
 
 VENV := .venv
@@ -47,7 +49,7 @@ $(VENV)/created.stamp:
 	@touch $@
 
 $(VENV)/demo.stamp: $(VENV)/created.stamp pyproject.toml constraints.txt
-	$(INSTALL) --constraint constraints.txt --editable '.[tools]'
+	$(INSTALL) --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	@# For the BasicMotions recordings inside the wheel. What aeon depends on is not needed, and does not fit beside numpy 2.4.
 	$(INSTALL) --no-deps aeon==1.6.0
 	@touch $@

@@ -53,7 +53,7 @@ def counters(stage: Stage) -> tuple[Counter, ...]:
     p = stage.params
     read = int(any(memory.name == "weights" and memory.depth > 1 for memory in stage.memories))
     match stage.kernel:
-        case "bhc_mvu":
+        case "bhc_mvu" | "bhc_mvu_stream":
             return (
                 Counter("kBusy", "issue", "issue"),
                 Counter("kWeightReads", "issue", "issue", read),

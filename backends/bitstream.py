@@ -1,6 +1,7 @@
 """Bitstreams: Yosys, nextpnr and the packers of ECP5, iCE40 and Gowin, from wheels or from the system.
 
-A 7-series design gets its netlist and figures here; what makes a bitstream of it is Vivado or openXC7.
+A 7-series design gets its netlist and figures here; what makes a bitstream of it is Vivado (backends/vivado.py) or
+openXC7 (backends/openxc7.py).
 
 Diagnostics: BHC541 a toolchain is missing, BHC542 it is not for this board, BHC543 the design does not fit, BHC544
 it is too slow.
@@ -12,15 +13,15 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
 from time import monotonic
 from typing import assert_never
 
-from bhc.backends import pins
+from bhc.backends import pins, ps7
 from bhc.backends.plan import BuildPlan
 from bhc.backends.rtl import TOP as CORE
 from bhc.backends.rtl import emit as emit_core
@@ -32,8 +33,9 @@ from bhc.ir.fabric import Family, fabric
 from bhc.ir.pipeline import Pipeline, Resources
 
 _FIGURES = "figures.json"
-#: Where all of it is made, in the folder of a build.
+#: Where all of it is made, in the folder of a build; and in that, what Vivado is given.
 FOLDER = "build/bitstream"
+PROJECT = "vivado/vivado.tcl"
 _SYNTH_TIMEOUT_S, _ROUTE_TIMEOUT_S, _PACK_TIMEOUT_S = 7200.0, 7200.0, 600.0
 
 
@@ -97,79 +99,130 @@ def find(name: str) -> Tool | None:
     return None
 
 
-def programs(chain: Toolchain, family: Family) -> tuple[str, ...]:
-    """Those that a toolchain needs for a family, the main one first."""
+#: What can place and route 7-series with the database of Project X-Ray: the first that is there.
+XC7_ROUTERS = ("nextpnr-xilinx", "nextpnr-himbaechel")
+
+
+def programs(chain: Toolchain, family: Family) -> tuple[tuple[str, ...], ...]:
+    """Those that a toolchain needs for a family, the main one first; of several names one is enough."""
     match chain:
         case Toolchain.NEXTPNR:
-            return _ROUTERS[family].place, _ROUTERS[family].pack
+            return (_ROUTERS[family].place,), (_ROUTERS[family].pack,)
         case Toolchain.VIVADO:
-            return ("vivado",)
+            return (("vivado",),)
         case Toolchain.OPENXC7:
-            return "nextpnr-xilinx", "fasm2frames", "xc7frames2bit"
+            return XC7_ROUTERS, ("fasm2frames",), ("xc7frames2bit",)
         case _:
             assert_never(chain)
 
 
 def is_installed(chain: Toolchain, family: Family) -> bool:
     """Whether all of a toolchain's programs for a family are there."""
-    return all(find(name) is not None for name in programs(chain, family))
+    return all(any(find(name) is not None for name in names) for names in programs(chain, family))
 
 
 #: How to get a toolchain.
 HINTS: Mapping[Toolchain, str] = {
     Toolchain.NEXTPNR: "pip install 'bhc[build]'",
-    Toolchain.VIVADO: "AMD Vivado, with vivado on PATH",
-    Toolchain.OPENXC7: "openXC7, with nextpnr-xilinx, fasm2frames and xc7frames2bit on PATH",
+    Toolchain.VIVADO: "AMD Vivado (its free edition will do), with vivado on PATH",
+    Toolchain.OPENXC7: "openXC7 (github.com/openXC7/toolchain-installer), with nextpnr-xilinx, fasm2frames and "
+    "xc7frames2bit on PATH",
 }
 
 
 def choose(board: Board, asked: str) -> Toolchain | None:
-    """The toolchain to use; None if the board has none that this version can use. Raises BhcError (BHC541, BHC542)."""
-    if asked != "auto":
-        if asked not in board.toolchains:
-            raise fail(
-                "BHC542",
-                f"makes no bitstreams for {board.name}",
-                origin=f"--toolchain {asked}",
-                hint=f"use {' or '.join(board.toolchains)}",
-            )
-        if not _usable(board, Toolchain(asked)):
-            raise absent(board, (Toolchain(asked),))
-        return Toolchain(asked)
-    return next((chain for chain in board.toolchains if _usable(board, chain)), None)
-
-
-def _usable(board: Board, chain: Toolchain) -> bool:
-    # Vivado and openXC7 are not called by this version.
-    return chain is Toolchain.NEXTPNR and is_installed(chain, board.family)
-
-
-def absent(board: Board, chains: Sequence[Toolchain]) -> BhcError:
-    """That a board has no toolchain."""
-    if board.family is Family.XC7:
-        return fail(
-            "BHC601",
-            f"makes the netlist for {board.name}, and no bitstream of it",
-            origin="bhc build",
-            hint=f"the netlist is {FOLDER}/{NETLIST}; compile with --backend hls for a project of Vitis HLS and Vivado",
+    """The toolchain to use; None if it, or any of the board's, is not installed. Raises BhcError (BHC542)."""
+    if asked != "auto" and asked not in board.toolchains:
+        raise fail(
+            "BHC542",
+            f"makes no bitstreams for {board.name}",
+            origin=f"--toolchain {asked}",
+            hint=f"use {' or '.join(board.toolchains)}",
         )
+    return next((chain for chain in _asked(board, asked) if is_installed(chain, board.family)), None)
+
+
+def _asked(board: Board, asked: str) -> Sequence[Toolchain]:
+    return board.toolchains if asked == "auto" else (Toolchain(asked),)
+
+
+def absent(board: Board, asked: str) -> BhcError:
+    """That a board has no toolchain."""
+    chains = _asked(board, asked)
+    missing = f"{' and '.join(chains)} {'is' if len(chains) == 1 else 'are'} missing"
+    kept = f"the netlist is {FOLDER}/{NETLIST}, Vivado's project {FOLDER}/{PROJECT}"
+    ways = " or ".join(HINTS[chain] for chain in chains)
     return fail(
         "BHC541",
-        f"no bitstream was made for {board.name}: {' and '.join(chains)} {'is' if len(chains) == 1 else 'are'} missing",
-        hint=" or ".join(HINTS[chain] for chain in chains),
+        f"no bitstream was made for {board.name}: {missing if chains else 'its file names no toolchain'}",
+        hint="; ".join(filter(None, (ways, kept if board.family is Family.XC7 else ""))),
     )
 
 
-def _script(family: Family, top: str, *, pads: bool) -> str:
-    """Yosys: from the sources to a flat netlist. Modules that the library maps whole are flattened at the end."""
-    technology = " -tech xilinx" if family is Family.XC7 else ""
+#: What openXC7 is safe with: both ports of a block RAM 18 or 36 bits wide, no memories or shift registers of LUTs.
+_SAFE = "-nolutram -nosrl"
+_SAFE_MEMORY = "safe_brams.txt"
+_SAFE_BLOCK_RAM = """\
+ram block $__XILINX_BLOCKRAM_TDP_ {
+  byte 9;
+  option "MODE" "HALF" {
+    abits 14;
+    widths 1 2 4 9 18 per_port;
+    cost 129;
+  }
+  option "MODE" "FULL" {
+    abits 15;
+    widths 1 2 4 9 18 36 per_port;
+    cost 257;
+  }
+  init any;
+  port srsw "A" "B" {
+    option "MODE" "HALF" {
+      width mix 18;
+    }
+    option "MODE" "FULL" {
+      width mix 18 36;
+    }
+    clock posedge;
+    clken;
+    rdsrst any gated_clken;
+    rdinit any;
+    portoption "WRITE_MODE" "NO_CHANGE" {
+      rdwr no_change;
+    }
+    portoption "WRITE_MODE" "READ_FIRST" {
+      rdwr old;
+      wrtrans all old;
+    }
+    optional_rw;
+  }
+}
+"""
+
+
+def _mapping(family: Family, top: str, *, pads: bool, safe: bool) -> str:
+    """The lines that map a design. safe: for openXC7."""
     # synth_gowin leaves out what nextpnr does not know only if it writes JSON itself.
     own = f" -json {NETLIST}" if family is Family.GOWIN else ""
+    whole = f"{command(family, pads=pads)} -top {top}{own}"
+    if not safe:
+        return f"{prepare(family)}\n{whole}"
+    return f"""\
+proc
+setattr -set ram_style "auto" a:ram_style=distributed
+{whole} {_SAFE} -run begin:map_memory
+memory_libmap -lib {_SAFE_MEMORY}
+techmap -map +/xilinx/brams_xc6v_map.v
+{whole} {_SAFE} -run map_ffram:"""
+
+
+def _script(family: Family, top: str, *, pads: bool, safe: bool) -> str:
+    """Yosys: from the sources to a flat netlist. Modules that the library maps whole are flattened at the end."""
+    technology = " -tech xilinx" if family is Family.XC7 else ""
     return f"""\
 read_verilog -defer -sv rtl/*.sv
 hierarchy -top {top}
-{prepare(family)}
-{command(family, pads=pads)} -top {top}{own}
+{_mapping(family, top, pads=pads, safe=safe)}
 setattr -mod -unset keep_hierarchy *
 setattr -unset keep_hierarchy */c:*
 flatten
@@ -258,15 +311,26 @@ class Synthesized:
     seconds: float
 
 
-def synthesize(pipeline: Pipeline, board: Board, clock_mhz: float, workdir: Path) -> Synthesized:
-    """Map the whole design, with its shell, to the board's cells. workdir: gets build/bitstream and logs/."""
+def synthesize(pipeline: Pipeline, board: Board, clock_mhz: float, workdir: Path, *, safe: bool = False) -> Synthesized:
+    """Map the whole design, with its shell, to the board's cells. workdir: gets build/bitstream and logs/.
+
+    safe: only cells that openXC7 gets right.
+    """
     folder, logs = (workdir / FOLDER).resolve(), (workdir / "logs").resolve()
-    if board.shell is Shell.UART:
-        placed = pins.emit(pipeline, board, clock_mhz)
-        plan, top, mhz, constraints = placed.plan, pins.TOP, placed.clock.mhz, placed.constraints
-    else:
-        plan, top, mhz, constraints = emit_core(pipeline), CORE, clock_mhz, None
-    write(plan | BuildPlan({"synth.ys": _script(board.family, top, pads=constraints is not None)}), folder)
+    constraints = None
+    match board.shell:
+        case Shell.UART:
+            placed = pins.emit(pipeline, board, clock_mhz)
+            plan, top, mhz, constraints = placed.plan, pins.TOP, placed.clock.mhz, placed.constraints
+        case Shell.ZYNQ:
+            placed = ps7.emit(pipeline, board, clock_mhz, lut_memories=not safe)
+            plan, top, mhz, constraints = placed.plan, ps7.TOP, placed.clock.mhz, placed.constraints
+        case None:
+            plan, top, mhz = emit_core(pipeline), CORE, clock_mhz
+        case _:
+            assert_never(board.shell)
+    script = {"synth.ys": _script(board.family, top, pads=constraints is not None, safe=safe)}
+    write(plan | BuildPlan(script | ({_SAFE_MEMORY: _SAFE_BLOCK_RAM} if safe else {})), folder)
     begin = monotonic()
     run(Job(find_yosys(), ("synth.ys",), folder, logs / "bitstream-synth.log", _SYNTH_TIMEOUT_S))
     area = measured(folder, [top], board.family)[top]
@@ -275,8 +339,51 @@ def synthesize(pipeline: Pipeline, board: Board, clock_mhz: float, workdir: Path
 
 def netlist_alone(made: Synthesized) -> Bitstream:
     """What there is where no toolchain is."""
-    seconds = {"synth": round(made.seconds, 1)}
+    seconds = Seconds(made).taken
     return Bitstream(None, None, 0, None, made.clock_mhz, None, made.area.resources, (), seconds)
+
+
+class Seconds:
+    """How long the steps took, from synthesis on."""
+
+    def __init__(self, made: Synthesized) -> None:
+        self.taken = {"synth": round(made.seconds, 1)}
+
+    @contextmanager
+    def of(self, step: str) -> Iterator[None]:
+        begin = monotonic()
+        yield
+        self.taken[step] = round(monotonic() - begin, 1)
+
+
+def check_timing(fmax: float | None, made: Synthesized, log: Path) -> None:
+    """Raise BhcError (BHC544) if the clock is not reached. fmax: None if nothing limits it."""
+    if fmax is not None and fmax < made.clock_mhz:
+        raise fail(
+            "BHC544",
+            f"too slow for {made.clock_mhz:g} MHz: place and route reached {fmax:.2f} MHz",
+            origin=str(log),
+            hint=f"compile with --clock {_below(fmax):g}, or with less parallelism (a lower --fps)",
+        )
+
+
+def finished(
+    made: Synthesized, chain: Toolchain, file: str, fmax: float | None, use: tuple[Use, ...], seconds: Seconds
+) -> Bitstream:
+    """What a toolchain made. file: name in the folder of the design. Raises BhcError (BHC504)."""
+    with file_errors("read", made.folder / file):
+        content = (made.folder / file).read_bytes()
+    return Bitstream(
+        chain,
+        f"{FOLDER}/{file}",
+        len(content),
+        hashlib.sha256(content).hexdigest(),
+        made.clock_mhz,
+        None if fmax is None else round(fmax, 2),
+        made.area.resources,
+        use,
+        seconds.taken,
+    )
 
 
 def route(
@@ -287,44 +394,22 @@ def route(
     router, logs = _ROUTERS[board.family], (workdir / "logs").resolve()
     place, pack = find(router.place), find(router.pack)
     if place is None or pack is None:
-        raise absent(board, (Toolchain.NEXTPNR,))
-    seconds = {"synth": round(made.seconds, 1)}
-    begin = monotonic()
+        raise absent(board, Toolchain.NEXTPNR)
+    seconds = Seconds(made)
     arguments = _place(board, made.constraints, made.clock_mhz)
     log = logs / "bitstream-route.log"
     try:
-        with step("placing and routing"):
+        with step("placing and routing"), seconds.of("route"):
             run(Job(place, arguments, made.folder, log, _ROUTE_TIMEOUT_S))
     except BhcError as error:
-        raise _unroutable(error, log, board, made) from error
-    seconds["route"] = round(monotonic() - begin, 1)
+        raise unroutable(error, log, board, made) from error
     with file_errors("read", made.folder):
         figures = json.loads((made.folder / _FIGURES).read_text())
     fmax = _fmax(figures)
-    if fmax is not None and fmax < made.clock_mhz:
-        raise fail(
-            "BHC544",
-            f"too slow for {made.clock_mhz:g} MHz: place and route reached {fmax:.2f} MHz",
-            origin=str(log),
-            hint=f"compile with --clock {_below(fmax):g}, or with less parallelism (a lower --fps)",
-        )
-    begin = monotonic()
-    with step("packing"):
+    check_timing(fmax, made, log)
+    with step("packing"), seconds.of("pack"):
         run(Job(pack, _pack(board), made.folder, logs / "bitstream-pack.log", _PACK_TIMEOUT_S))
-    seconds["pack"] = round(monotonic() - begin, 1)
-    with file_errors("read", made.folder / router.file):
-        content = (made.folder / router.file).read_bytes()
-    return Bitstream(
-        Toolchain.NEXTPNR,
-        f"{FOLDER}/{router.file}",
-        len(content),
-        hashlib.sha256(content).hexdigest(),
-        made.clock_mhz,
-        None if fmax is None else round(fmax, 2),
-        made.area.resources,
-        _use(figures),
-        seconds,
-    )
+    return finished(made, Toolchain.NEXTPNR, router.file, fmax, _use(figures), seconds)
 
 
 def _fmax(figures: Mapping[str, Mapping[str, Mapping[str, float]]]) -> float | None:
@@ -342,7 +427,7 @@ def _below(mhz: float) -> float:
     return float(int(mhz)) if mhz >= 10 else int(10 * mhz) / 10
 
 
-def _unroutable(error: BhcError, log: Path, board: Board, made: Synthesized) -> BhcError:
+def unroutable(error: BhcError, log: Path, board: Board, made: Synthesized) -> BhcError:
     """What nextpnr's failure means to the user."""
     text = log.read_text(errors="replace") if log.is_file() else ""
     if "ERROR: " not in text:

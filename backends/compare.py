@@ -113,8 +113,8 @@ class CosimResult:
 
 
 def producers(pipeline: Pipeline) -> dict[str, str]:
-    """Stage of every stream, in topological order; the input's is empty."""
-    found = {pipeline.input: ""}
+    """Stage of every stream, in topological order; empty for those that come from outside."""
+    found = {pipeline.input: "", **{item.stream: "" for item in pipeline.external}}
     for stage in pipeline.stages:
         found.update(dict.fromkeys(stage.sinks, stage.name))
     return found

@@ -1,4 +1,5 @@
-"""Cosimulation: the generated SystemVerilog, simulated by Verilator, against the evaluator, stream by stream.
+"""Cosimulation: the generated SystemVerilog, or its netlist, simulated by Verilator, against the evaluator, stream by
+stream.
 
 docs/cosim.md says what is compared and how cycles are counted. The simulator is built in DIR/build/cosim and kept
 until the design changes. Diagnostics: BHC511 the design got stuck, BHC512 a stream carried too many beats, BHC513
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bhc.backends import activity as activities
+from bhc.backends import netlist as netlists
 from bhc.backends.beats import beat_bytes, pack
 from bhc.backends.compare import (
     ActivityRow,
@@ -32,8 +34,9 @@ from bhc.backends.compare import (
     source,
     workload,
 )
+from bhc.backends.netlist import Netlist
 from bhc.backends.plan import BuildPlan
-from bhc.backends.rtl import TOP, emit, stream_signals
+from bhc.backends.rtl import TOP, emit, external_path, stream_signals
 from bhc.backends.runner import Job, Tool, file_errors, find_verilator, run, write
 from bhc.backends.verilated import FLAGS, clear, compile_program, is_current, recipe, verilate
 from bhc.diagnostics import BhcError, fail
@@ -83,6 +86,7 @@ def plan(pipeline: Pipeline, *, activity: bool = False) -> BuildPlan:
             rows.append(f"RECORDED({signal}, {stream.width}, {stream.beats})")
             suffixes.append("data")
         control += [f'public_flat_rd -module "{TOP}" -var "{signal}_{suffix}"' for suffix in suffixes]
+    rows += [f"EXTERNAL({number}, {external_path(number)})" for number in range(len(pipeline.external))]
     made = emit(pipeline) | BuildPlan(
         {
             _STREAMS: "\n".join(rows) + "\n",
@@ -91,6 +95,12 @@ def plan(pipeline: Pipeline, *, activity: bool = False) -> BuildPlan:
         }
     )
     return made | activities.plan(pipeline) if activity else made
+
+
+def netlist_plan(pipeline: Pipeline, made: Netlist) -> BuildPlan:
+    """As `plan`, with the netlist in place of the SystemVerilog and the memory images."""
+    design = plan(pipeline).files
+    return netlists.plan(made) | BuildPlan({name: design[name] for name in (_STREAMS, _CONTROL, _DRIVER)})
 
 
 def lint(sources: BuildPlan, workdir: Path) -> tuple[str, ...]:
@@ -121,6 +131,25 @@ def _build(pipeline: Pipeline, directory: Path, logs: Path, *, trace: bool, acti
     verilate(tool, sources, TOP, directory, logs / "cosim-verilator.log", options)
     flags = (f"-DBHC_ACTIVITY={int(activity)}", "-Iregisters")
     return compile_program(directory, logs, "cosim", _DRIVER, made_of, trace=trace, flags=flags)
+
+
+def _build_netlist(pipeline: Pipeline, made: Netlist, directory: Path, logs: Path, *, trace: bool) -> Path:
+    """The simulator of a netlist, built anew only if that has changed."""
+    sources = netlist_plan(pipeline, made)
+    made_of = recipe(sources)
+    write(sources, directory)
+    if is_current(directory, made_of):
+        return directory / "simulator"
+    clear(directory)
+    tool, _ = find_verilator()
+    cells = netlists.options(made.family)
+    options = (*FLAGS, *(("--trace-vcd",) if trace else ()), "--Mdir", "model", *cells, _CONTROL)
+    log = logs / "netlist-verilator.log"
+    try:
+        verilate(tool, sources, TOP, directory, log, options)
+    except BhcError as error:
+        raise netlists.refused(error, log) from error
+    return compile_program(directory, logs, "netlist", _DRIVER, made_of, trace=trace, flags=("-DBHC_ACTIVITY=0",))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -221,22 +250,28 @@ def cosim(
     stalls: int | None = None,
     vcd: Path | None = None,
     activity: bool = False,
+    netlist: Netlist | None = None,
 ) -> CosimResult:
     """Simulate the design on N >= 1 windows and compare every stream that carries a value with the evaluator.
 
     inputs: the graph's integer input, (N, *shape); of a streamed graph (bhc.ir.stream), a recording (R, *shape without
     rows), or several, with a reset between them. workdir: gets build/cosim and logs/. stalls: seed of
     random pauses at both ends; None for none. vcd: file for waveforms. activity: count what every stage does, in a
-    simulator of its own. Raises BhcError (BHC501..BHC504, BHC511..BHC513), and evaluate.RangeError for inputs outside
+    simulator of its own; not of a netlist. netlist: of the design, to simulate in place of the SystemVerilog.
+    Raises BhcError (BHC501..BHC504, BHC511..BHC513; of a netlist BHC515), and evaluate.RangeError for inputs outside
     their types. A mismatch is not an error here: it is in the result.
     """
     load = workload(graph, inputs)
     entry, data = source(pipeline, load)
     wanted = [beats(pipeline, load, part) for part in load.runs]
-    name = "cosim" + ("" if vcd is None else "-vcd") + ("-activity" if activity else "")
+    name = "cosim" + ("" if netlist is None else "-netlist")
+    name += ("" if vcd is None else "-vcd") + ("-activity" if activity else "")
     directory = (workdir / "build" / name).resolve()
     logs = (workdir / "logs").resolve()
-    simulator = _build(pipeline, directory, logs, trace=vcd is not None, activity=activity)
+    if netlist is None:
+        simulator = _build(pipeline, directory, logs, trace=vcd is not None, activity=activity)
+    else:
+        simulator = _build_netlist(pipeline, netlist, directory, logs, trace=vcd is not None)
 
     records = directory / "records"
     with file_errors("write", directory):
@@ -251,7 +286,11 @@ def cosim(
         *("-" if stalls is None else str(stalls), str(max(_SHORTEST_JAM, slowest))),
         "-" if vcd is None else vcd.resolve(),
     )
-    run(Job(Tool((str(simulator),)), arguments, directory, logs / "cosim-run.log"))
+    log = logs / "cosim-run.log"
+    try:
+        run(Job(Tool((str(simulator),)), arguments, directory, log))
+    except BhcError as error:
+        raise netlists.refused(error, log) from error
 
     state, cycles, seen = _read_summary(records, tuple(producers(pipeline)))
     if state != "finished":

@@ -21,7 +21,8 @@
 // "stream <beats> <cycles waiting with valid and no ready> <with ready and no valid> <valid now> <ready now>".
 //
 // cosim_streams.inc names the streams: RECORDED(signal, width, beats a window) or WATCHED(signal, beats a window), and
-// OUTPUT(signal, width, beats a window) for the one behind m_axis, whose data are recorded at that port.
+// OUTPUT(signal, width, beats a window) for the one behind m_axis, whose data are recorded at that port. EXTERNAL(k, path): the
+// words of a file, over and over, are the beats of w<k>_axis, from the first one after each reset, with pauses of their own.
 //
 // Built with BHC_ACTIVITY=1, it also counts what the design does from the first cycle of each run until its last beat has moved,
 // into RECORDS/activity.txt; cosim_activity.hpp has the format.
@@ -181,6 +182,7 @@ Streams FindStreams(const Vbhc_top& top) {
                            &root.bhc_top__DOT__##signal##_data, width, beats);
 #define WATCHED(signal, beats) \
   streams.all.emplace_back(&root.bhc_top__DOT__##signal##_valid, &root.bhc_top__DOT__##signal##_ready, nullptr, 0, beats);
+#define EXTERNAL(number, path)
 #define OUTPUT(signal, width, beats)                                                             \
   streams.all.emplace_back(&root.bhc_top__DOT__##signal##_valid, &root.bhc_top__DOT__##signal##_ready, \
                            &top.m_axis_tdata, width, beats);                                     \
@@ -189,6 +191,7 @@ Streams FindStreams(const Vbhc_top& top) {
 #undef RECORDED
 #undef WATCHED
 #undef OUTPUT
+#undef EXTERNAL
   return streams;
 }
 
@@ -266,6 +269,68 @@ std::vector<char> ReadFile(const std::string& path) {
   return content;
 }
 
+// Words of 64 bits that come from outside, over and over.
+class External {
+ public:
+  External(QData& data, CData& valid, const CData& ready, const std::string& path)
+      : data_(data), valid_(valid), ready_(ready), content_(ReadFile(path)) {
+    if (content_.empty() || content_.size() % sizeof(QData) != 0) Fail(path + " does not hold whole words");
+  }
+
+  void SetPauses(std::uint64_t seed, std::uint64_t longest) { pauses_ = std::make_unique<Pauses>(seed, longest); }
+
+  void Reset() {
+    next_ = 0;
+    valid_ = 0;
+  }
+
+  // Before a cycle; true if there is no word although one could come.
+  bool Offer() {
+    const bool paused = pauses_ != nullptr && pauses_->Paused();
+    if (!valid_ && !paused) {
+      std::memcpy(&data_, &content_[next_], sizeof(QData));
+      valid_ = 1;
+    }
+    taken_ = false;
+    return !valid_;
+  }
+
+  // Looks at the settled cycle.
+  void Sample() { taken_ = valid_ && ready_; }
+
+  // After the cycle.
+  void Advance() {
+    if (!taken_) return;
+    next_ = (next_ + sizeof(QData)) % content_.size();
+    valid_ = 0;
+    data_ = 0xDBDBDBDBDBDBDBDB;  // what is not valid must not matter
+  }
+
+ private:
+  QData& data_;
+  CData& valid_;
+  const CData& ready_;
+  std::vector<char> content_;
+  std::unique_ptr<Pauses> pauses_;
+  std::size_t next_ = 0;
+  bool taken_ = false;
+};
+
+std::vector<External> FindExternals([[maybe_unused]] Vbhc_top& top) {
+  std::vector<External> found;
+#define RECORDED(signal, width, beats)
+#define WATCHED(signal, beats)
+#define OUTPUT(signal, width, beats)
+#define EXTERNAL(number, path) \
+  found.emplace_back(top.w##number##_axis_tdata, top.w##number##_axis_tvalid, top.w##number##_axis_tready, #path);
+#include "cosim_streams.inc"
+#undef RECORDED
+#undef WATCHED
+#undef OUTPUT
+#undef EXTERNAL
+  return found;
+}
+
 struct Run {
   std::size_t input_beats;
   std::vector<std::int64_t> expected;
@@ -288,10 +353,12 @@ std::vector<Run> ReadRuns(const std::string& path, std::size_t streams) {
 
 class Bench {
  public:
-  Bench(Simulation& simulation, Streams& found, Activity& activity, std::size_t beat_bytes, std::uint64_t watchdog)
+  Bench(Simulation& simulation, Streams& found, std::vector<External>& externals, Activity& activity,
+        std::size_t beat_bytes, std::uint64_t watchdog)
       : simulation_(simulation),
         top_(simulation.top()),
         found_(found),
+        externals_(externals),
         activity_(activity),
         beat_bytes_(beat_bytes),
         watchdog_(watchdog) {}
@@ -302,6 +369,7 @@ class Bench {
     top_.s_axis_tvalid = 0;
     top_.s_axis_tlast = 0;
     top_.m_axis_tready = 0;
+    for (External& external : externals_) external.Reset();
     top_.rst_ni = 0;
     for (std::uint64_t i = 0; i < kResetCycles; ++i) {
       simulation_.Settle();
@@ -318,9 +386,10 @@ class Bench {
         top_.s_axis_tvalid = !pauses.Paused();
       }
       top_.m_axis_tready = !pauses.Paused();
+      OfferWords();
       simulation_.Settle();
       const bool taken = top_.s_axis_tvalid && top_.s_axis_tready;
-      simulation_.Clock();
+      ClockWords();
       if (taken) top_.s_axis_tvalid = 0;
     }
   }
@@ -343,6 +412,7 @@ class Bench {
         top_.s_axis_tvalid = 1;
       }
       top_.m_axis_tready = !output_paused;
+      const bool words_paused = OfferWords();
       simulation_.Settle();
       bool moved = false;
       for (Stream& stream : found_.all) moved |= stream.Sample(cycle_);
@@ -353,7 +423,7 @@ class Bench {
         if (last) output_beat = 0;
         if (top_.m_axis_tlast != last) state = "tlast";
       }
-      simulation_.Clock();
+      ClockWords();
       if (taken) {
         ++next_beat;
         top_.s_axis_tvalid = 0;
@@ -366,7 +436,7 @@ class Bench {
           complete &= stream.complete();
           if (stream.surplus()) state = "surplus";
         }
-      } else if (!input_paused && !output_paused && ++idle >= (complete ? kDrainCycles : watchdog_)) {
+      } else if (!input_paused && !output_paused && !words_paused && ++idle >= (complete ? kDrainCycles : watchdog_)) {
         state = complete ? "finished" : "stuck";
       }
     }
@@ -374,9 +444,24 @@ class Bench {
   }
 
  private:
+  // Before a cycle; true if weights pause.
+  bool OfferWords() {
+    bool paused = false;
+    for (External& external : externals_) paused |= external.Offer();
+    return paused;
+  }
+
+  // The end of a settled cycle.
+  void ClockWords() {
+    for (External& external : externals_) external.Sample();
+    simulation_.Clock();
+    for (External& external : externals_) external.Advance();
+  }
+
   Simulation& simulation_;
   Vbhc_top& top_;
   Streams& found_;
+  std::vector<External>& externals_;
   Activity& activity_;
   std::size_t beat_bytes_;
   std::uint64_t watchdog_;
@@ -403,7 +488,11 @@ int main(int argc, char** argv) {
   for (std::size_t i = 0; i < streams.size(); ++i) streams[i].Open(records + "/" + std::to_string(i));
 
   Activity activity(*simulation.top().rootp);
-  Bench bench(simulation, found, activity, beat_bytes, watchdog);
+  std::vector<External> externals = FindExternals(simulation.top());
+  if (stalls) {
+    for (std::size_t i = 0; i < externals.size(); ++i) externals[i].SetPauses(~(2 * seed + i), longest);
+  }
+  Bench bench(simulation, found, externals, activity, beat_bytes, watchdog);
   Pauses input_pauses(2 * seed, longest);
   Pauses output_pauses(2 * seed + 1, longest);
   const char* state = nullptr;

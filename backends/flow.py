@@ -31,7 +31,7 @@ class Amount:
 
 def amounts(pipeline: Pipeline) -> dict[str, Amount]:
     """Of every stream."""
-    lost = {pipeline.input: 0}
+    lost = {pipeline.input: 0} | {item.stream: 0 for item in pipeline.external}
     for stage in pipeline.stages:  # in topological order
         for sink in stage.sinks:
             lost[sink] = _lost(stage, [lost[name] for name in stage.sources])
@@ -53,6 +53,8 @@ def unit_beats(stage: Stage) -> int:
             return p["W"] * (1 if p["Endless"] else p["H"])
         case "bhc_mvu":
             return p["Sf"] * (1 if p["InputStationary"] else p["Nf"])
+        case "bhc_mvu_stream":
+            return p["Sf"]
         case "bhc_dw":
             return p["Chunks"] * p["Taps"]
         case "bhc_pool":
@@ -113,7 +115,7 @@ def _lost(stage: Stage, sources: list[int]) -> int:
             # Rows beyond the last whole kernel are dropped where windows are whole.
             windows, rest = divmod(units, p["H"])
             return (windows * (p["H"] // p["KH"]) + -(-rest // p["KH"])) * (p["W"] // p["KW"]) * p["Chunks"]
-        case "bhc_mvu":
+        case "bhc_mvu" | "bhc_mvu_stream":
             return units * p["Nf"]
         case "bhc_dw":
             return units * p["Chunks"]

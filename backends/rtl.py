@@ -5,10 +5,12 @@ The plan:
     rtl/bhc_top.sv                  the design
     rtl/bhc_<module>.sv             library, copied unmodified
     mem/<stage>_<memory>.hex        memory contents; bhc_top.sv has their paths from the build directory
+    ddr/w<k>.bin                    weights that stay outside the device: 64-bit little-endian words
 
 bhc_top has one AXI4-Stream in and one out. A beat of the stream, lane 0 lowest, takes the low bits of tdata,
 which is padded to whole bytes (padding is ignored at the input, zero at the output). m_axis_tlast marks the
-last beat of each window; s_axis_tlast is accepted and ignored, since the design counts beats.
+last beat of each window; s_axis_tlast is accepted and ignored, since the design counts beats. Each w<k>_axis takes the
+words of ddr/w<k>.bin, from the first one after a reset, over and over.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from importlib.resources import files
 from urllib.parse import quote
 
 from bhc.backends.plan import BuildPlan
-from bhc.ir.pipeline import Memory, Pipeline, Stage, Stream
+from bhc.ir.pipeline import WORD_BITS, Memory, Pipeline, Stage, Stream
 
 TOP = "bhc_top"
 #: Library module that counts the beats of a window, for m_axis_tlast.
@@ -99,6 +101,10 @@ def memory_path(word: str, memory: Memory) -> str:
     return f"mem/{word}_{memory.name}.hex"
 
 
+def external_path(number: int) -> str:
+    return f"ddr/w{number}.bin"
+
+
 def _parameters(stage: Stage, word: str) -> dict[str, str]:
     """Parameter assignments, in the order of the declaration."""
     kernel = stage.declaration
@@ -165,6 +171,14 @@ def _input(stream: Stream, signal: str) -> list[str]:
     return lines
 
 
+def _external(number: int, signal: str) -> list[str]:
+    return [
+        f"  assign {signal}_valid = w{number}_axis_tvalid;",
+        f"  assign w{number}_axis_tready = {signal}_ready;",
+        f"  assign {signal}_data = w{number}_axis_tdata;",
+    ]
+
+
 def _output(stream: Stream, signal: str) -> list[str]:
     spare = padded_width(stream) - stream.width
     data = f"{{{spare}'d0, {signal}_data}}" if spare else f"{signal}_data"
@@ -198,6 +212,10 @@ def _top(pipeline: Pipeline) -> str:
         f"// {comment(pipeline.name)}: {len(pipeline.stages)} stages, {pipeline.cycles_per_window} cycles a window.",
         f"// s_axis: {format_of(source)}; tlast is ignored.",
         f"// m_axis: {format_of(sink)}; tlast ends a window.",
+        *(
+            f"// w{number}_axis: the {item.memory.depth} words of {external_path(number)}, over and over."
+            for number, item in enumerate(pipeline.external)
+        ),
         f"module {TOP} (",
         "  input  logic clk_i,",
         "  input  logic rst_ni,",
@@ -205,6 +223,15 @@ def _top(pipeline: Pipeline) -> str:
         "  input  logic s_axis_tvalid,",
         "  output logic s_axis_tready,",
         "  input  logic s_axis_tlast,",
+        *(
+            line
+            for number in range(len(pipeline.external))
+            for line in (
+                f"  input  logic [{WORD_BITS - 1}:0] w{number}_axis_tdata,",
+                f"  input  logic w{number}_axis_tvalid,",
+                f"  output logic w{number}_axis_tready,",
+            )
+        ),
         f"  output logic [{padded_width(sink) - 1}:0] m_axis_tdata,",
         "  output logic m_axis_tvalid,",
         "  input  logic m_axis_tready,",
@@ -214,6 +241,8 @@ def _top(pipeline: Pipeline) -> str:
     for name, stream in pipeline.streams.items():
         lines += [f"  // {comment(f'{name}: {stream}')}", *declaration(stream, signals[name])]
     lines += ["", *_input(source, signals[pipeline.input]), ""]
+    for number, item in enumerate(pipeline.external):
+        lines += [*_external(number, signals[item.stream]), ""]
     for stage in pipeline.stages:
         lines += [*instance(stage, words[stage.name], signals), ""]
     lines += [*_output(sink, signals[pipeline.output]), "endmodule", ""]
@@ -239,4 +268,6 @@ def emit(pipeline: Pipeline) -> BuildPlan:
     words = stage_words(pipeline)
     for stage in pipeline.stages:
         plan |= memory_images(stage, words[stage.name])
-    return plan
+    return plan | BuildPlan(
+        {external_path(number): item.memory.words.tobytes() for number, item in enumerate(pipeline.external)}
+    )

@@ -111,7 +111,7 @@ _CELLS_OF: Mapping[Family, _Cells] = {
         frozenset({"FDRE", "FDSE", "FDCE", "FDPE"}),
         {"RAMB18E1": 0.5, "RAMB36E1": 1},
         frozenset({"DSP48E1"}),
-        frozenset({"CARRY4", "MUXF7", "MUXF8", "IBUF", "OBUF", "BUFG", "PLLE2_BASE"}) | _SCOPE,
+        frozenset({"CARRY4", "MUXF7", "MUXF8", "IBUF", "OBUF", "BUFG", "PLLE2_BASE", "PS7"}) | _SCOPE,
     ),
     # A carry cell of two bits takes two LUTs.
     Family.ECP5: _Cells(
@@ -237,7 +237,7 @@ endmodule
 
 
 def _module(text: Callable[[str], BuildPlan], lut: int, family: Family) -> _Module:
-    digest = (text(_STAGE) | BuildPlan({"synth.ys": _script(family), "tool": _tool_version()})).digest()
+    digest = (text(_STAGE) | BuildPlan({"synth.ys": _script(family), "tool": tool_version()})).digest()
     key = f"{_STAGE}_{digest[:16]}"
     return _Module(key, lut, text(key))
 
@@ -251,7 +251,7 @@ def _group_plan(modules: Sequence[_Module], family: Family) -> BuildPlan:
     return plan
 
 
-def _tool_version() -> str:
+def tool_version() -> str:
     try:
         return version("pyosys")
     except PackageNotFoundError:

@@ -31,7 +31,7 @@ def verilate(tool: Tool, sources: BuildPlan, top: str, directory: Path, log: Pat
 def recipe(sources: BuildPlan) -> str:
     """What a simulator is made of: the sources but for memory contents, which it reads when it starts; Verilator."""
     _, root = find_verilator()
-    kept = BuildPlan({name: data for name, data in sources.files.items() if not name.startswith("mem/")})
+    kept = BuildPlan({name: data for name, data in sources.files.items() if not name.startswith(("mem/", "ddr/"))})
     return f"{kept.digest()} {root}\n"
 
 

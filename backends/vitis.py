@@ -116,7 +116,7 @@ def _vectors(pipeline: Pipeline, graph: Graph) -> str:
     return "\n".join(lines)
 
 
-def _word(text: str) -> str:
+def word(text: str) -> str:
     """A word of Tcl, whatever a board's file says."""
     return re.sub(r"[^\w.:+-]", lambda match: f"\\u{ord(match[0]):04x}", text, flags=re.ASCII)
 
@@ -129,8 +129,8 @@ def _settings(pipeline: Pipeline, part: str, board: str, clock_mhz: float) -> st
     return "\n".join(
         [
             "# What the scripts need to know of this design: bytes are those of an AXI4-Stream transfer.",
-            f"set part {_word(part)}",
-            f"set board {_word(board)}",
+            f"set part {word(part)}",
+            f"set board {word(board)}",
             f"set clock_mhz {clock_mhz:.12g}",
             f"set input_bytes {input_bytes}",
             f"set output_bytes {output_bytes}",

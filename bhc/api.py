@@ -50,6 +50,7 @@ def compile(  # noqa: A001 - the verb of the command line
     hop: int | None = None,
     delta: str = "off",
     calibrate: Source | None = None,
+    weights: str = "auto",
     out: str | Path | None = None,
     verify: Source | None = None,
     emit: Emit = "project",
@@ -63,14 +64,14 @@ def compile(  # noqa: A001 - the verb of the command line
     or parallel) and vendor (vitis or vivado) are hls4ml's. out: folder that gets the build, or the part of it that
     `emit` names; "rtl" and "hls" mean the backend's sources. delta: off, auto or on: layers may, or must, skip what
     does not change; calibrate: windows (in the mode stream recordings) that say how much that is, else it is
-    guessed. verify: windows to compare the simulator on with onnxruntime. dump_ir: folder that gets the graph after
-    each pass.
+    guessed. weights: auto, chip or ddr: where those of dense layers are. verify: windows to
+    compare the simulator on with onnxruntime. dump_ir: folder that gets the graph after each pass.
 
     Raises:
         BhcError: everything that is wrong with the model or the options.
         MismatchError: verify found a difference; the build is written all the same.
     """
-    options = Options(target, clock, fps, fit, folding, backend, io, vendor, mode, hop, delta, calibrate)
+    options = Options(target, clock, fps, fit, folding, backend, io, vendor, mode, hop, delta, calibrate, weights)
     directory = None if out is None else Path(out)
     if directory is not None:
         folder.check_output(directory)

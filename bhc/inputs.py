@@ -56,7 +56,8 @@ class Overlap:
         return (rows - self.window) // self.hop + 1
 
 
-def _read(path: Path) -> Windows:
+def read(path: Path) -> Windows:
+    """What the file holds, whatever its shape. Raises BhcError (BHC610, BHC611)."""
     hint = "write it with numpy.save(path, x), or numpy.savez(path, x=x, y=labels)"
     try:
         found = np.load(path, allow_pickle=False)
@@ -104,7 +105,8 @@ def _check_shape(windows: Windows, head: Head, overlap: Overlap | None) -> None:
         raise fail("BHC612", f"holds no windows: its shape is {_shape(x.shape)}", origin=windows.origin)
 
 
-def _check_values(windows: Windows) -> None:
+def check_values(windows: Windows) -> None:
+    """Raise a diagnostic unless all values are float32 or exact in it, and finite (BHC613, BHC614)."""
     x = windows.x
     if x.dtype.kind not in "iu" and x.dtype != np.float32:
         raise fail(
@@ -145,13 +147,13 @@ def _check_labels(windows: Windows, head: Head, overlap: Overlap | None) -> None
 def load(source: Source, head: Head, overlap: Overlap | None = None) -> Windows:
     """Windows that fit the model's input; with an overlap, recordings of at least a window. Raises BhcError."""
     if isinstance(source, str | Path):
-        windows = _read(Path(source))
+        windows = read(Path(source))
     elif isinstance(source, Windows):
         windows = source
     else:
         windows = Windows(np.asarray(source))
     _check_shape(windows, head, overlap)
-    _check_values(windows)
+    check_values(windows)
     _check_labels(windows, head, overlap)
     return windows
 

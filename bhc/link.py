@@ -113,8 +113,12 @@ class Link:
     link is of no use but to be opened again.
     """
 
+    #: Input that waits here, so that the line never runs dry.
+    ahead = 1024
+
     def __init__(self, port: Port, patience: Patience, clock: Callable[[], float] = time.monotonic) -> None:
         self.counters = Counters()
+        self.name = port.name
         self._port = port
         self._patience = patience
         self._clock = clock
@@ -129,7 +133,9 @@ class Link:
         self._results = bytearray()
         self._have = self._told = 0
         self._went_back_at = self._asked_again_at = -1
-        self._tries = 0
+        self._tries = self._asks = 0
+        self._waiting = False
+        self._ask_at = self._give_up_at = self._listened_at = 0.0
 
     @property
     def queued(self) -> int:
@@ -174,35 +180,67 @@ class Link:
 
     def receive(self, count: int) -> bytes:
         """The next bytes of the results. Raises BhcError."""
-        asks, first = 0, self._patience.first_s
-        now = self._clock()
-        ask_at, give_up_at = now + first, now + self._patience.results_s
-        self._tries = 0
-        while len(self._results) < count:
-            self._send_frames()
-            data = self._read(max(0.0, ask_at - self._clock()))
-            before = (self._came, self._used, self._have)
-            answered = [self._take(body) for body in self._decoder.feed(data)]
-            self.counters.damaged_here += self._decoder.damaged
-            self._decoder.damaged = 0
-            now = self._clock()
-            if before != (self._came, self._used, self._have):
-                give_up_at = now + self._patience.results_s
-                self._tries = 0
-            if any(answered):
-                asks, ask_at = 0, now + first
-            elif now >= ask_at:
-                asks += 1
-                if asks == self._patience.asks:
-                    raise self._silent()
-                ask_at = now + first * 2**asks
-                self._go_back()
-                self._write_frame(b"", repeat=True)
-            if now >= give_up_at:
-                raise self._stuck()
+        self._wait_anew()
+        while not self.ready(count, self._patience.results_s):
+            pass
         found = bytes(self._results[:count])
         del self._results[:count]
         return found
+
+    def ready(self, count: int, timeout_s: float) -> bool:
+        """Move both streams for at most so long, until so many bytes of results are there; whether they are.
+
+        count: 0 while no results are due; then what is queued is moved, and it is True when the board has all of it.
+        Raises BhcError.
+        """
+        if not self._waiting or self._clock() - self._listened_at > self._patience.first_s:
+            self._wait_anew()
+        end = self._clock() + timeout_s
+        while count == 0 or len(self._results) < count:
+            self._send_frames()
+            if count == 0 and not self._queue:
+                break
+            now = self._clock()
+            if now >= end:
+                # One look, so that a caller without time still learns what has come.
+                self._listen(0.0)
+                return count > 0 and len(self._results) >= count
+            self._listen(min(end, self._ask_at) - now)
+        self._waiting = False
+        return True
+
+    def _wait_anew(self) -> None:
+        """From now on something is to come."""
+        now = self._clock()
+        self._waiting = True
+        self._asks = self._tries = 0
+        self._ask_at, self._give_up_at = now + self._patience.first_s, now + self._patience.results_s
+
+    def _listen(self, timeout_s: float) -> None:
+        """Take what comes in time; ask again if nothing comes for too long. Raises BhcError."""
+        data = self._read(max(0.0, timeout_s))
+        before = (self._came, self._used, self._have)
+        answered = [self._take(body) for body in self._decoder.feed(data)]
+        if self._decoder.damaged:
+            # It may have held results: the board sends them again without waiting for us to miss them.
+            self.counters.damaged_here += self._decoder.damaged
+            self._decoder.damaged = 0
+            self._write_frame(b"", repeat=True)
+        now = self._listened_at = self._clock()
+        if before != (self._came, self._used, self._have):
+            self._give_up_at = now + self._patience.results_s
+            self._tries = 0
+        if any(answered):
+            self._asks, self._ask_at = 0, now + self._patience.first_s
+        elif now >= self._ask_at:
+            self._asks += 1
+            if self._asks == self._patience.asks:
+                raise self._silent()
+            self._ask_at = now + self._patience.first_s * 2**self._asks
+            self._go_back()
+            self._write_frame(b"", repeat=True)
+        if now >= self._give_up_at:
+            raise self._stuck()
 
     def _silent(self) -> BhcError:
         return fail(
@@ -227,6 +265,10 @@ class Link:
             origin=self._port.name,
             hint="`bhc cosim` shows whether the design computes; it may be slower than that",
         )
+
+    def close(self) -> None:
+        """Give the port back."""
+        self._port.close()
 
     def _send_frames(self) -> None:
         """What the board has room for; or at least what we have."""
@@ -273,7 +315,8 @@ class Link:
             self.counters.damaged_there += 1
         if flags & (_DAMAGED | _REFUSED | _LOST):
             self._tries += 1
-            if self._went_back_at != self._came:
+            # Of several frames on the way, one is damaged and those behind it are refused: once is enough.
+            if flags & _DAMAGED or self._went_back_at != self._came:
                 self._go_back()
         payload = body[_FROM_BOARD:]
         if place == self._have % _PLACES:

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Literal, cast, get_args
 
 from bhc import boards
+from bhc.backends.zynq import MOST_REGIONS
 from bhc.diagnostics import BhcError, Diagnostic, fail
 from bhc.inputs import Source
 from bhc.ir import area
 from bhc.ir.fabric import fabric
 from bhc.ir.pipeline import Folding, Resources
-from bhc.ir.schedule import Delta, Fit, Goal, Rate, Target
+from bhc.ir.schedule import Delta, Fit, Goal, Rate, Target, Weights
 from bhc.records import RecordError, from_plain, to_plain, to_toml
 from bhc.version import __version__
 
@@ -38,7 +39,8 @@ class Options:
 
     At most one of fps, fit and folding. folding is the path of a TOML file, or the layers' foldings by name.
     Without any of them, the fastest design within a quarter of the board is made. calibrate: windows, or
-    recordings in the mode stream, that say what delta skipping saves.
+    recordings in the mode stream, that say what delta skipping saves. weights: where those of dense layers are, see
+    docs/external-weights.md.
     """
 
     target: str | Path = "pynq-z2"
@@ -53,6 +55,7 @@ class Options:
     hop: int | None = None
     delta: str = "off"
     calibrate: Source | None = None
+    weights: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,7 @@ def _senseless(options: Options) -> Iterator[Diagnostic]:
     yield from _one_of("--io", options.io, get_args(Io))
     yield from _one_of("--vendor", options.vendor, get_args(Vendor))
     yield from _one_of("--delta", options.delta, get_args(Delta))
+    yield from _one_of("--weights", options.weights, get_args(Weights))
     if options.delta == "off" and options.calibrate is not None:
         yield Diagnostic("BHC602", "is for --delta", "--calibrate", "leave it out, or add --delta auto")
     if options.mode == "stream" and options.hop is None:
@@ -205,6 +209,14 @@ def resolve(options: Options, model: ModelFile) -> Settings:
     if problems:
         raise BhcError(problems)
     board = boards.load(options.target)
+    ports = MOST_REGIONS if board.shell is boards.Shell.ZYNQ and options.backend == "rtl" else 0
+    if options.weights == "ddr" and not ports:
+        raise fail(
+            "BHC602",
+            f"nothing brings weights from outside the device to the backend {options.backend} on {board.name}",
+            origin="--weights ddr",
+            hint="use --backend rtl for a board with a Zynq, or leave it out",
+        )
     clock = float(options.clock or board.clock_mhz)
     fps, fit = options.fps, options.fit
     foldings: Mapping[str, Folding] = {}
@@ -231,6 +243,8 @@ def resolve(options: Options, model: ModelFile) -> Settings:
             dict(sorted(foldings.items())),
             board.family,
             area.shell(fabric(board.family)) if board.shell is boards.Shell.UART else Resources(),
+            ports,
+            cast(Weights, options.weights),
         ),
         hop=options.hop,
         hls4ml=_hls4ml(options) if options.backend == "hls4ml" else None,

@@ -13,9 +13,10 @@ from typing import Any, Literal
 
 from bhc.backends.bitstream import Bitstream
 from bhc.backends.compare import ActivityRow
+from bhc.backends.rtl import external_path
 from bhc.ir.fabric import Family
-from bhc.ir.pipeline import Folding, Pipeline, Resources, Stage
-from bhc.ir.schedule import Delta
+from bhc.ir.pipeline import WORD_BITS, External, Folding, Pipeline, Resources, Stage
+from bhc.ir.schedule import Delta, Goal, Rate
 from bhc.ir.tradeoff import Row
 from bhc.options import Settings
 from bhc.records import RecordError, from_plain, to_plain
@@ -74,7 +75,7 @@ class StreamRow:
 class StageRow:
     """A kernel instance. value: the node of graph.txt whose work it does.
 
-    sources, sinks: streams. memory: where weights live (lut, block, auto: the tool's choice), None without
+    sources, sinks: streams. memory: where weights live (lut, block, auto: the tool's choice, ddr), None without
     any. resources: estimated; synthesized: by Yosys, None until `bhc synth`. depth: beats that a FIFO holds.
     """
 
@@ -206,9 +207,27 @@ class Activity:
 
 
 @dataclass(frozen=True, slots=True)
+class ExternalRow:
+    """Weights that a stage takes from memory outside the device. file: in the build's folder.
+
+    bytes: of the file; bytes_per_window: read for a window. mb_per_second, port_share: megabytes, and the part of the
+    cycles in which a port of 8 bytes a cycle gives a word, at the design's own pace; at_rate: megabytes a second at the
+    rate that was asked for, None if none was.
+    """
+
+    stage: str
+    file: str
+    bytes: int
+    bytes_per_window: int
+    mb_per_second: float
+    port_share: float
+    at_rate: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The whole file. hop: rows between results in the mode stream. delta: None without skipping. activity: what was
-    counted last, build: what `bhc build` made last; None if nothing was.
+    counted last, build: what `bhc build` made last; None if nothing was. external: weights outside the device.
     """
 
     schema: int
@@ -229,6 +248,7 @@ class Report:
     delta: DeltaReport | None
     activity: Activity | None = None
     build: Bitstream | None = None
+    external: tuple[ExternalRow, ...] = ()
 
     def dump(self) -> str:
         plain = _renamed(to_plain(self), "bram", _BRAM.get(self.target.family, "bram"))
@@ -265,8 +285,9 @@ def _renamed(value: Any, old: str, new: str) -> Any:
     return [_renamed(item, old, new) for item in value] if isinstance(value, list) else value
 
 
-def _stage(stage: Stage) -> StageRow:
+def _stage(stage: Stage, pipeline: Pipeline) -> StageRow:
     weights = [memory for memory in stage.memories if memory.name == "weights"]
+    weights += [item.memory for item in pipeline.external if item.stream in stage.sources]
     return StageRow(
         name=stage.name,
         kernel=stage.kernel,
@@ -285,6 +306,20 @@ def _stage(stage: Stage) -> StageRow:
     )
 
 
+def _external(number: int, item: External, pipeline: Pipeline, clock_mhz: float, goal: Goal) -> ExternalRow:
+    words = pipeline.streams[item.stream].beats
+    size = words * WORD_BITS // 8
+    return ExternalRow(
+        stage=next(stage.name for stage in pipeline.stages if item.stream in stage.sources),
+        file=external_path(number),
+        bytes=item.memory.words.size,
+        bytes_per_window=size,
+        mb_per_second=size * clock_mhz / pipeline.cycles_per_window,
+        port_share=words / pipeline.cycles_per_window,
+        at_rate=size * clock_mhz / goal.cycles if isinstance(goal, Rate) else None,
+    )
+
+
 def make(
     settings: Settings, model: ModelRow, exactness: ExactnessRow, pipeline: Pipeline, delta: DeltaReport | None
 ) -> Report:
@@ -298,7 +333,7 @@ def make(
         backend=settings.backend,
         mode=settings.mode,
         hop=settings.hop,
-        stages=tuple(_stage(stage) for stage in pipeline.stages),
+        stages=tuple(_stage(stage, pipeline) for stage in pipeline.stages),
         streams=tuple(
             StreamRow(s.name, s.lanes, s.bits, s.kind.name.lower(), s.beats, s.value) for s in pipeline.streams.values()
         ),
@@ -309,4 +344,8 @@ def make(
         exactness=exactness,
         verification=(),
         delta=delta,
+        external=tuple(
+            _external(number, item, pipeline, clock, settings.schedule.goal)
+            for number, item in enumerate(pipeline.external)
+        ),
     )

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import select
+import sys
 import termios
 import time
 import tty
@@ -14,6 +15,10 @@ from pathlib import Path
 from bhc.backends.shell import BAUD
 from bhc.diagnostics import BhcError, fail
 
+#: Of Linux's struct serial_struct: its size, at most; where the flags are; and the one that asks a USB adapter to pass
+#: on at once what has come, and not to wait up to 16 ms for more.
+_STRUCT_BYTES, _FLAGS_AT, _LOW_LATENCY = 128, 16, 1 << 13
+_TIOCGSERIAL, _TIOCSSERIAL = 0x541E, 0x541F
 #: A line that takes no byte for so long is gone.
 _WRITE_S = 2.0
 _READ_BYTES = 4096
@@ -38,6 +43,7 @@ class SerialPort:
             settings[2] = settings[2] & ~termios.CRTSCTS & ~termios.CSTOPB | termios.CLOCAL | termios.CREAD
             settings[4] = settings[5] = speed
             termios.tcsetattr(self._descriptor, termios.TCSANOW, settings)
+            _hurry(self._descriptor)
             termios.tcflush(self._descriptor, termios.TCIOFLUSH)
         except (OSError, termios.error) as error:
             os.close(self._descriptor)
@@ -65,9 +71,26 @@ class SerialPort:
                 raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
             data = data[os.write(self._descriptor, data) :]
 
+    def forget(self) -> None:
+        """Drop what has come and was not read."""
+        termios.tcflush(self._descriptor, termios.TCIFLUSH)
+
     def close(self) -> None:
         """Give it back."""
         os.close(self._descriptor)
+
+
+def _hurry(descriptor: int) -> None:
+    """Ask the adapter for low latency; one that knows none, or refuses, is as slow as before."""
+    state = bytearray(_STRUCT_BYTES)
+    try:
+        fcntl.ioctl(descriptor, _TIOCGSERIAL, state)
+        flags = int.from_bytes(state[_FLAGS_AT : _FLAGS_AT + 4], sys.byteorder)
+        if not flags & _LOW_LATENCY:
+            state[_FLAGS_AT : _FLAGS_AT + 4] = (flags | _LOW_LATENCY).to_bytes(4, sys.byteorder)
+            fcntl.ioctl(descriptor, _TIOCSSERIAL, state)
+    except OSError:
+        pass
 
 
 def _refused(path: str, error: OSError | termios.error) -> BhcError:

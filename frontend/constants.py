@@ -16,14 +16,15 @@ from numpy.typing import NDArray
 from bhc.diagnostics import fail
 from bhc.frontend.onnx_file import Array, OnnxNode
 from bhc.ir.host import Float, Rounding, rounded
-from bhc.ir.ops import IntArray
+from bhc.ir.ops import IntArray, signs
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Quantized:
     """Constant integers with scales; value is what an executor makes of them.
 
-    The real value is integers * scale exactly; scale (float64, exact) has the same shape.
+    The real value is integers * scale exactly; scale (float64, exact) has the same shape. integers: int64, or as of
+    bhc.ir.ops.signs.
     """
 
     value: Float
@@ -140,6 +141,8 @@ def quant_parameters(node: OnnxNode, scale: Array, zero_point: Array, bits: Arra
 def fold_quant(x: Array, p: QuantParameters) -> Quantized:
     """A Quant node over a constant, in float32."""
     scaled = np.asarray(x, np.float32) / p.scale + p.zero_point
+    if p.bipolar and not p.zero_point.any():
+        return _signed(scaled >= 0, p.scale)
     if p.bipolar:
         levels = np.where(scaled >= 0, np.float32(1), np.float32(-1))
     else:
@@ -157,12 +160,16 @@ def fold_quant(x: Array, p: QuantParameters) -> Quantized:
 
 def fold_bipolar(x: Array, scale: Float) -> Quantized:
     """A BipolarQuant node over a constant."""
-    signs = np.where(np.asarray(x, np.float32) >= 0, 1, -1)
-    value = (signs.astype(np.float32) * scale).astype(np.float32)
+    return _signed(np.asarray(x, np.float32) >= 0, scale)
+
+
+def _signed(positive: NDArray[np.bool_], scale: Float) -> Quantized:
+    """-scale and +scale."""
+    value = np.where(positive, scale, -scale).astype(np.float32, copy=False)
     shape = value.shape
     return Quantized(
         value,
-        np.broadcast_to(signs.astype(np.int64), shape),
+        np.broadcast_to(signs(positive), shape),
         np.broadcast_to(scale.astype(np.float64), shape),
     )
 

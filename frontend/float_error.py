@@ -61,6 +61,12 @@ def rounding_noise(scale: Vector, offset: Vector, magnitude: int) -> FloatArray:
     return np.where(exact, 0.0, bound)
 
 
+def absolute_sums(scale: FloatArray, integers: IntArray) -> FloatArray:
+    """By row, the sum of |integers * scale|. Row by row, since there may be a hundred million of them."""
+    rows = zip(integers, scale, strict=True)
+    return np.array([np.sum(np.abs(q) * np.abs(s)) for q, s in rows], np.float64)
+
+
 def matmul_noise(weight_scale: FloatArray, integers: IntArray, decoding: tuple[Vector, Vector], x: Range) -> FloatArray:
     """Error bound, by output, of the float32 sum of products of weights (M, K) with values decoded from x.
 
@@ -70,7 +76,7 @@ def matmul_noise(weight_scale: FloatArray, integers: IntArray, decoding: tuple[V
     magnitude = max(abs(x.lo), abs(x.hi))
     count = integers.shape[1]
     largest = float(np.max(np.abs(_floats(scale)))) * magnitude + float(np.max(np.abs(_floats(offset))))
-    sums: FloatArray = np.sum(np.abs(integers) * np.abs(weight_scale), axis=1) * largest
+    sums: FloatArray = absolute_sums(weight_scale, integers) * largest
     bound: FloatArray = (count + 2) * ULP * sums * WIDEN
     x_odd = _odd(scale[0]) if len(scale) == 1 and not any(offset) else None
     if x_odd is None:

@@ -32,7 +32,7 @@ from bhc.frontend.exact import (
     solve_turning,
     zipped,
 )
-from bhc.frontend.float_error import Interval, ambiguous_intervals, matmul_noise, rounding_noise
+from bhc.frontend.float_error import Interval, absolute_sums, ambiguous_intervals, matmul_noise, rounding_noise
 from bhc.frontend.functions import (
     common_unit,
     directions,
@@ -350,7 +350,7 @@ class Lowering:
         if per_row and len(x_scale) == 1:
             scale = [Fraction(s) * x_scale[0] for s in weights.scale[:, 0].tolist()]
             return rows, shorten(scale)
-        result = np.zeros_like(rows)
+        result = np.zeros(rows.shape, np.int64)
         units: list[Fraction] = []
         channel = np.broadcast_to(x_channel, rows.shape)
         for m in range(rows.shape[0]):
@@ -460,10 +460,11 @@ class Lowering:
             positions = positions[inside]
         rows, scale, offset = self._linear(tensor, weights, positions[None] % value_type.channels, origin)
         offset = shorten([o + v for o, v in zipped(offset, constant)])
-        placed = np.zeros((m, value_type.elements), np.int64)
+        placed = np.zeros((m, value_type.elements), rows.dtype)
         if np.unique(positions).size == positions.size:
             placed[:, positions] = rows
         else:
+            placed = placed.astype(np.int64)
             for column, position in enumerate(positions.tolist()):
                 placed[:, position] += rows[:, column]
         node = self.emit(Dense(placed), [tensor.source], [*tensor.origin, origin])
@@ -477,8 +478,7 @@ class Lowering:
         operand = float(np.max(self.noise_after(tensor)))
         if not operand:
             return products
-        gain: NDArray[np.float64] = np.sum(np.abs(weights.integers) * np.abs(weights.scale), axis=1)
-        return products + gain * operand
+        return products + absolute_sums(weights.scale, weights.integers) * operand
 
     def _padding_products(self, tensor: Tensor, weights: Quantized, origin: str) -> Vector:
         """What padding adds to each output: the sum of the weights that meet it, times its value."""

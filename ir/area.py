@@ -273,6 +273,10 @@ def parts(kernel: str, p: Mapping[str, int], roms: Sequence[Rom], fabric: Fabric
     match kernel:
         case "bhc_mvu":
             return _mvu(p, roms, fabric)
+        case "bhc_mvu_stream":
+            p = {**p, "InputStationary": 1, "Positions": 1, "Group": 1}
+            logic, memories = _mvu(p, roms, fabric)
+            return logic + Resources(ff=p["Pe"] * p["Simd"] * p["WBits"]), memories
         case "bhc_dw":
             return _dw(p, roms, fabric)
         case "bhc_delta":

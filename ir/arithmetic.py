@@ -173,6 +173,9 @@ def memory(name: str, values: IntArray, bits: int, style: Style, *, bipolar: boo
     """
     depth, elements = values.shape
     width = elements * bits
+    if bits == 1:
+        ones = values > 0 if bipolar else (values & 1).astype(np.bool_)
+        return Memory(name, width, style, np.packbits(ones, axis=1, bitorder="little"))
     stored = (values + 1) >> 1 if bipolar else values
     planes = ((stored[:, :, None] >> np.arange(bits)) & 1).astype(np.uint8).reshape(depth, width)
     return Memory(name, width, style, np.packbits(planes, axis=1, bitorder="little"))

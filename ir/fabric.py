@@ -117,6 +117,7 @@ ECP5 = Fabric(
     weights=Limit(8, 8192),
     logic={
         "bhc_mvu": (2.0, 0.0),
+        "bhc_mvu_stream": (2.0, 0.0),
         "bhc_dw": (2.0, 0.0),
         "bhc_delta": (2.0, 0.0),
         "bhc_window": (2.2, 0.0),
@@ -143,6 +144,7 @@ ICE40 = Fabric(
     weights=Limit(8, 4096),
     logic={
         "bhc_mvu": (1.1, 0.5),
+        "bhc_mvu_stream": (1.1, 0.5),
         "bhc_dw": (1.0, 0.6),
         "bhc_delta": (1.7, 0.5),
         "bhc_window": (3.1, 0.0),
@@ -170,6 +172,7 @@ GOWIN = Fabric(
     weights=Limit(8, 8192),
     logic={
         "bhc_mvu": (1.8, 0.0),
+        "bhc_mvu_stream": (1.8, 0.0),
         "bhc_dw": (2.6, 0.0),
         "bhc_delta": (2.2, 0.0),
         "bhc_window": (2.6, 0.0),

@@ -94,6 +94,7 @@ def _sparing(
 def _slowest_before(layout: Layout) -> dict[str, int]:
     """For every stream, the cycles of the slowest kernel that it depends on."""
     slowest = {layout.source: layout.streams[layout.source].beats}
+    slowest |= {item.stream: layout.streams[item.stream].beats for item in layout.external}
     for stage in layout.stages:  # in topological order
         before = max(slowest[name] for name in stage.sources)
         slowest |= dict.fromkeys(stage.sinks, max(before, stage.cycles))
@@ -103,7 +104,8 @@ def _slowest_before(layout: Layout) -> dict[str, int]:
 def _burst(stage: Stage) -> int:
     """Beats that a kernel delivers in direct succession, after a silence."""
     p = stage.params
-    if stage.kernel == "bhc_mvu" and p["InputStationary"] and p["Sf"] > 1:
+    held = stage.kernel == "bhc_mvu_stream" or (stage.kernel == "bhc_mvu" and p["InputStationary"])
+    if held and p["Sf"] > 1:
         return p["Nf"]
     return p["Chunks"] if stage.kernel in ("bhc_pool", "bhc_slide") else 1
 

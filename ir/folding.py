@@ -17,9 +17,11 @@ from bhc.ir.layers import (
     Layer,
     Mode,
     dw_params,
+    external_foldings,
     layer_window_params,
     memory_shapes,
     mvu_params,
+    mvu_stream_params,
     shift_gaps,
     shift_params,
     weight_styles,
@@ -28,6 +30,9 @@ from bhc.ir.layers import (
 from bhc.ir.pipeline import Folding, Resources, Style
 from bhc.ir.profile import Mask, Profile
 
+#: Words of external weights in a cycle, in the long run: what a port of DDR memory gives beside refresh and others' use
+#: (docs/external-weights.md has measurements).
+SUSTAINED = 0.95
 #: Changes that bhc_delta can add at once.
 EVENTS = (1, 2, 4, 8)
 
@@ -42,6 +47,11 @@ class Choice:
     lanes: int
     cycles: int
     cost: Resources
+
+    @property
+    def external(self) -> bool:
+        """The weights come from outside the device."""
+        return self.style is Style.DDR
 
 
 def divisors(n: int) -> list[int]:
@@ -106,6 +116,16 @@ def choices(item: Layer) -> Iterator[Choice]:
             yield Choice(mode, folding, style, lanes, cycles, cost(item, mode, folding, style))
 
 
+def streaming(item: Layer) -> Iterator[Choice]:
+    """Every way to build a layer whose weights come from memory outside the device, a word a cycle at most."""
+    positions = item.positions[0] * item.positions[1]
+    for folding in external_foldings(item):
+        bias = memory_shapes(item, Mode.STATIONARY, folding, Style.DDR)[1:]
+        need = area.estimate("bhc_mvu_stream", mvu_stream_params(item, folding), bias, item.fabric)
+        words = positions * weights_size(item, Mode.STATIONARY, folding)[0]
+        yield Choice(Mode.STATIONARY, folding, Style.DDR, folding.simd, ceil(words / SUSTAINED), need)
+
+
 def skipping(item: Layer, changed: Mask) -> Iterator[Choice]:
     """Every way to build a layer that skips what does not change; their cycles are means for these changes."""
     columns = delta.columns(item)
@@ -143,9 +163,15 @@ class Skipping:
 Menu = Mapping[str, tuple[Choice, ...]]
 
 
-def every(layers: Mapping[str, Layer], skips: Skipping | None) -> Menu:
-    """All choices of every layer."""
-    return {name: tuple(choices(item) if skips is None else skips.choices(item)) for name, item in layers.items()}
+def every(layers: Mapping[str, Layer], skips: Skipping | None, outside: frozenset[str] = frozenset()) -> Menu:
+    """All choices of every layer. outside: layers whose weights are in external memory."""
+
+    def known(name: str, item: Layer) -> Iterator[Choice]:
+        if name in outside:
+            return streaming(item)
+        return choices(item) if skips is None else skips.choices(item)
+
+    return {name: tuple(known(name, item)) for name, item in layers.items()}
 
 
 def menu(choices_of: Menu, bram: int) -> Menu:

@@ -32,13 +32,14 @@ class MemoryPort:
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """A module of the library: its stream ports, integer parameters and memories."""
+    """A module of the library: its stream ports, integer parameters and memories. cpp: it is in the C++ library too."""
 
     name: str
     params: tuple[str, ...]
     sources: tuple[str, ...] = ("in",)
     sinks: tuple[str, ...] = ("out",)
     memories: tuple[MemoryPort, ...] = ()
+    cpp: bool = True
 
     def __post_init__(self) -> None:
         if len(set(self.params)) != len(self.params):
@@ -78,6 +79,16 @@ _DECLARATIONS = (
             *("Classes", "AccBits", "Shift", "SignOut", "OutBits", "DotStages", "Group"),
         ),
         memories=(_WEIGHTS, _BIAS, _CLASS),
+    ),
+    Kernel(
+        "bhc_mvu_stream",
+        (
+            *("XBits", "XKind", "WBits", "WKind", "Simd", "Pe", "Sf", "Nf"),
+            *("AccBits", "Shift", "SignOut", "OutBits", "DotStages"),
+        ),
+        sources=("in", "weights"),
+        memories=(_BIAS,),
+        cpp=False,
     ),
     Kernel(
         "bhc_delta",

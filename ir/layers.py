@@ -24,7 +24,7 @@ from bhc.ir.arithmetic import (
 from bhc.ir.fabric import XC7, Fabric
 from bhc.ir.graph import Graph, Node
 from bhc.ir.ops import Conv, Dense, IntArray, MaxPool, SumPool, Threshold, windows
-from bhc.ir.pipeline import Folding, Memory, Style
+from bhc.ir.pipeline import WORD_BITS, Folding, Memory, Style
 from bhc.ir.types import Kind, Type
 
 Params = dict[str, int]
@@ -297,6 +297,28 @@ def mvu_params(item: Layer, mode: Mode, folding: Folding) -> Params:
         "DotStages": dot_stages(folding.simd * x.bits * w.bits),
         "Group": shared_group(x, w, folding, constant=nf * sf == 1),
     }
+
+
+def mvu_stream_params(item: Layer, folding: Folding) -> Params:
+    """Parameters of bhc_mvu_stream."""
+    params = mvu_params(item, Mode.STATIONARY, folding)
+    return {
+        key: value for key, value in params.items() if key not in ("InputStationary", "Positions", "Classes", "Group")
+    }
+
+
+def external_foldings(item: Layer) -> tuple[Folding, ...]:
+    """Foldings in which a layer can take a word of external weights a cycle; none for a layer that keeps windows, since
+    that would need all weights again for each.
+    """
+    m, _, _, terms = item.weights.shape
+    if not item.pointwise or item.groups > 1:
+        return ()
+    products, rest = divmod(WORD_BITS, item.w_operand.bits)
+    if rest:
+        return ()
+    pairs = ((pe, products // pe) for pe in range(1, products + 1) if products % pe == 0)
+    return tuple(Folding(pe, simd) for pe, simd in pairs if m % pe == 0 and terms % simd == 0)
 
 
 def dw_params(item: Layer, folding: Folding) -> Params:

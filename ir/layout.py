@@ -28,6 +28,7 @@ from bhc.ir.layers import (
     layer_window_params,
     memories,
     mvu_params,
+    mvu_stream_params,
     ring_style,
     rom_style,
     shift_params,
@@ -35,7 +36,7 @@ from bhc.ir.layers import (
     window_params,
 )
 from bhc.ir.ops import Add, Argmax, Concat, Conv, Dense, Frame, Hold, MaxPool, Pad, SumPool, Threshold
-from bhc.ir.pipeline import Folding, Memory, Stage, Stream, Style
+from bhc.ir.pipeline import WORD_BITS, External, Folding, Memory, Stage, Stream, Style
 from bhc.ir.profile import Profile
 from bhc.ir.stream import filling
 from bhc.ir.timing import Channel, Factory, Ring
@@ -82,6 +83,8 @@ class Layout:
     channels: dict[str, int] = field(default_factory=dict)
     #: Streams without a FIFO, whose channel holds the one beat that is being handed over; with their latency.
     direct: dict[str, int] = field(default_factory=dict)
+    #: Weights that come from outside.
+    external: list[External] = field(default_factory=list)
 
     def fresh(self, name: str) -> str:
         """A name for a stream or stage that no value, stream or stage has: `name`, or one like it."""
@@ -247,6 +250,10 @@ class Placer:
             self._skipping(item, choice, inp, out)
             self._publish(out, item.result)
             return
+        if choice.external:
+            self._streaming(item, choice, inp, out)
+            self._publish(out, item.result)
+            return
         unit = partial(
             layout.stage,
             name,
@@ -285,6 +292,33 @@ class Placer:
                     lambda ch: [timing.elementwise((ch(inp),), (ch(out),), positions * nf, latency)]
                 )
         self._publish(out, item.result)
+
+    def _streaming(self, item: Layer, choice: Choice, inp: str, out: str) -> None:
+        """A layer whose weights come from outside."""
+        layout, name = self.layout, item.node.name
+        weights, *roms = memories(item, choice.mode, choice.folding, choice.style)
+        positions = item.positions[0] * item.positions[1]
+        operand = item.w_operand
+        words = layout.fresh(f"{name}_weights")
+        beats = positions * weights.depth
+        layout.streams[words] = Stream(words, WORD_BITS // operand.bits, operand.bits, operand.kind, beats)
+        layout.external.append(External(words, weights))
+        params = mvu_stream_params(item, choice.folding)
+        layout.stage(
+            name,
+            "bhc_mvu_stream",
+            params,
+            (inp, words),
+            (out,),
+            node=replace(item.node, name=item.result.name, origin=self._origin(item)),
+            roms=tuple(roms),
+            cycles=beats,
+            macs=item.macs,
+            folding=choice.folding,
+        )
+        nf, sf = folds(item, choice.folding)
+        latency = 2 + params["DotStages"]
+        layout.processes.append(lambda ch: [timing.matrix_vector(ch(inp), ch(out), positions, sf, nf, latency)])
 
     def _skipping(self, item: Layer, choice: Choice, inp: str, out: str) -> None:
         """A layer that adds what changes."""

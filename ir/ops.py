@@ -13,7 +13,7 @@ C).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import assert_never
+from typing import assert_never, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +66,7 @@ class Conv:
 class Dense:
     """Matrix-vector product over the whole input, flattened in stream order (time-major, channel-last).
 
-    weights: (M, K), int64.
+    weights: (M, K), int64; or int8, see `signs`.
     """
 
     weights: IntArray
@@ -178,6 +178,18 @@ def windows(image: tuple[int, int, int], op: Conv | MaxPool | SumPool) -> Pair:
     if oh < 1 or ow < 1:
         raise TypeRuleError(f"a {op.kernel[0]}x{op.kernel[1]} window does not fit into {height}x{width}")
     return oh, ow
+
+
+#: Signs, if there are so many, are kept in a byte each.
+MANY = 1 << 22
+
+
+def signs(positive: NDArray[np.bool_]) -> IntArray:
+    """+1 and -1: int64, or int8 if there are MANY; whoever multiplies these has to widen them."""
+    if positive.size < MANY:
+        return np.where(positive, np.int64(1), np.int64(-1))
+    narrow = positive.view(np.int8) * np.int8(2) - np.int8(1)
+    return cast(IntArray, narrow)
 
 
 def weight_kind(weights: IntArray) -> Kind:

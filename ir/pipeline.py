@@ -19,11 +19,12 @@ from bhc.ir.types import Kind
 
 
 class Style(IntEnum):
-    """Where a memory lives; the numbers are those of the RTL's Style parameters."""
+    """Where a memory lives; the numbers are those of the RTL's Style parameters, which know nothing of DDR."""
 
     AUTO = 0
     LUT = 1
     BLOCK = 2
+    DDR = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +147,22 @@ class Stage:
         return KERNELS[self.kernel]
 
 
+#: Bits of a word of external memory, which comes in one cycle: the width of an AXI-HP port.
+WORD_BITS = 64
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class External:
+    """Weights in memory outside the device: words of WORD_BITS bits in order of use, over and over on a stream."""
+
+    stream: str
+    memory: Memory
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Pipeline:
     """Stages in topological order. input and output name the streams at the edge, as AXI4-Stream carries
-    them.
+    them; external those that bring weights.
     """
 
     name: str
@@ -160,6 +173,7 @@ class Pipeline:
     clock_mhz: float
     cycles_per_window: int
     latency_cycles: int
+    external: tuple[External, ...] = ()
 
     @property
     def estimate(self) -> Resources:
@@ -172,7 +186,7 @@ class PipelineError(ValueError):
 
 def verify(pipeline: Pipeline) -> None:
     """Check that stages fit their declarations and that every stream has one producer and one consumer."""
-    producers: dict[str, str] = {pipeline.input: "input"}
+    producers: dict[str, str] = {pipeline.input: "input"} | {item.stream: "memory" for item in pipeline.external}
     consumers: dict[str, str] = {pipeline.output: "output"}
     for stage in pipeline.stages:
         kernel = stage.declaration
@@ -189,6 +203,10 @@ def verify(pipeline: Pipeline) -> None:
         for stream in stage.sinks:
             if producers.setdefault(stream, stage.name) != stage.name:
                 raise PipelineError(f"stream '{stream}' has two producers")
+    for item in pipeline.external:
+        stream = pipeline.streams[item.stream]
+        if stream.width != WORD_BITS or item.memory.width != WORD_BITS or stream.beats % item.memory.depth:
+            raise PipelineError(f"stream '{item.stream}' does not bring whole rounds of {WORD_BITS}-bit words")
     if not set(producers) == set(consumers) == set(pipeline.streams):
         loose = (set(producers) ^ set(consumers)) | (set(producers) ^ set(pipeline.streams))
         raise PipelineError(f"streams without both ends: {', '.join(sorted(loose))}")
@@ -214,5 +232,8 @@ def dump(pipeline: Pipeline) -> str:
             lines.append(f"  cycles {stage.cycles}")
         if stage.value:
             lines.append(f"  value {stage.value}")
+    for item in pipeline.external:
+        m = item.memory
+        lines.append(f"external {item.stream} {m.depth}x{m.width} sha256:{m.digest()}")
     lines += [f"input {pipeline.input}", f"output {pipeline.output}"]
     return "\n".join(lines) + "\n"

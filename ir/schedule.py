@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, assert_never
 
 from bhc.diagnostics import BhcError, fail
@@ -11,7 +11,7 @@ from bhc.ir import area, fifos, pipeline, profile
 from bhc.ir.fabric import Fabric, Family, fabric
 from bhc.ir.folding import Choice, Menu, Skipping, budgets, cheapest, every, fastest_period, given, menu
 from bhc.ir.graph import Graph
-from bhc.ir.layers import Layer, Mode, compute_layers
+from bhc.ir.layers import Layer, Mode, compute_layers, external_foldings
 from bhc.ir.layout import Layout, Placer
 from bhc.ir.pipeline import Folding, Pipeline, Resources
 from bhc.ir.profile import Profile
@@ -37,12 +37,15 @@ class Fit:
 
 
 Goal = Rate | Fit
+#: Where weights are: of as few layers as need be outside the device (auto), of none (chip), of as many as can (ddr).
+Weights = Literal["auto", "chip", "ddr"]
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """What to build for. foldings: layers (by node name) whose folding the user gave. reserved: what of the available
-    the shell takes, which connects the design to the host.
+    the shell takes, which connects the design to the host. ports: layers whose weights the shell can bring from memory
+    outside the device. weights: where those of dense layers are.
     """
 
     clock_mhz: float
@@ -51,6 +54,8 @@ class Target:
     foldings: Mapping[str, Folding] = field(default_factory=dict)
     family: Family = Family.XC7
     reserved: Resources = field(default_factory=Resources)
+    ports: int = 0
+    weights: Weights = "auto"
 
     @property
     def fabric(self) -> Fabric:
@@ -68,16 +73,26 @@ Delta = Literal["off", "auto", "on"]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Planner:
-    """Lays a graph out as picked."""
+    """Lays a graph out as picked. made: what was laid out before; prices often lead to the same choices, and a large
+    design's timing takes a minute.
+    """
 
     graph: Graph
     name: str
     target: Target
     layers: Mapping[str, Layer]
     skips: Skipping | None
+    outside: frozenset[str] = frozenset()
+    made: dict[tuple[object, ...], Pipeline] = field(default_factory=dict)
 
     def place(self, picked: Mapping[str, Choice], rows: int) -> Pipeline:
         """The pipeline of one choice for each layer; where layers skip, timed on so many rows of the profile."""
+        key = (*picked.items(), rows)
+        if key not in self.made:
+            self.made[key] = self._place(picked, rows)
+        return self.made[key]
+
+    def _place(self, picked: Mapping[str, Choice], rows: int) -> Pipeline:
         used = None
         if self.skips is not None and any(choice.mode == Mode.DELTA for choice in picked.values()):
             used = self.skips.profile.part(profile.units(self.graph, rows))
@@ -100,6 +115,7 @@ class _Planner:
             self.target.clock_mhz,
             timed.period,
             timed.latency,
+            tuple(layout.external),
         )
         pipeline.verify(made)
         return made
@@ -153,17 +169,55 @@ def schedule(
             origin=f"layer '{unknown[0]}'",
             hint="name layers as graph.txt does",
         )
+    able = _streamable(layers)
+    problem: BhcError | None = None
+    for count in _counts(able, layers, target):
+        outside = frozenset(able[:count])
+        try:
+            return _scheduled(_Planner(graph, name, target, layers, None, outside), delta, recorded)
+        except BhcError as error:
+            problem = error
+            if any(found.code != "BHC301" for found in error.diagnostics):
+                raise
+    assert problem is not None
+    raise problem
+
+
+def _streamable(layers: Mapping[str, Layer]) -> list[str]:
+    """Layers that can do with weights from outside, those of the most weights first."""
+    able = [name for name, item in layers.items() if external_foldings(item)]
+    return sorted(able, key=lambda name: -layers[name].weights.size * layers[name].w_operand.bits)
+
+
+def _counts(able: Sequence[str], layers: Mapping[str, Layer], target: Target) -> range:
+    """How many layers to keep outside, to be tried in this order."""
+    most = min(len(able), target.ports)
+    if target.weights == "chip" or most == 0:
+        return range(1)
+    if target.weights == "ddr":
+        return range(most, most + 1)
+    bits = {name: item.weights.size * item.w_operand.bits for name, item in layers.items()}
+    fabric, room = target.fabric, target.room
+    holds = room.bram / fabric.portion * fabric.block_bits + room.lut * (1 << fabric.inputs)
+    least = 0
+    while least < most and sum(bits.values()) - sum(bits[name] for name in able[:least]) > holds:
+        least += 1
+    return range(least, most + 1)
+
+
+def _scheduled(plain: _Planner, delta: Delta, recorded: Profile | None) -> Pipeline:
+    """The best with so many layers' weights outside."""
     if delta == "off":
-        return _schedule(_Planner(graph, name, target, layers, None))
-    known = recorded or profile.guess(graph, layers)
-    always = _Planner(graph, name, target, layers, Skipping(known, always=True))
+        return _schedule(plain)
+    graph, target = plain.graph, plain.target
+    known = recorded or profile.guess(graph, plain.layers)
+    always = replace(plain, skips=Skipping(known, always=True), made={})
     if delta == "on":
         return _schedule(always)
-    never = _Planner(graph, name, target, layers, None)
-    sometimes = _Planner(graph, name, target, layers, Skipping(known, always=False))
+    sometimes = replace(plain, skips=Skipping(known, always=False), made={})
     tried: list[Pipeline] = []
     problem: BhcError | None = None
-    for planner in (never, sometimes, always):
+    for planner in (plain, sometimes, always):
         try:
             tried.append(_schedule(planner))
         except BhcError as error:
@@ -177,7 +231,7 @@ def schedule(
 
 def _schedule(planner: _Planner) -> Pipeline:
     target = planner.target
-    known = every(planner.layers, planner.skips)
+    known = every(planner.layers, planner.skips, planner.outside)
     tried: list[Pipeline] = []
     for price in target.fabric.prices:
         options = dict(menu(known, price))

@@ -39,6 +39,7 @@ from bhc.ir.ops import (
     SumPool,
     Threshold,
     WindowOp,
+    signs,
     weight_bits,
     weight_kind,
 )
@@ -55,6 +56,8 @@ class TextError(ValueError):
 
 def pack(values: IntArray, bits: int) -> bytes:
     """Elements in C order at `bits` each, two's complement, least significant bit first."""
+    if bits == 1:
+        return np.packbits((values & 1).astype(np.bool_), bitorder="little").tobytes()
     flat = values.reshape(-1, 1)
     planes = (flat >> np.arange(bits)) & 1
     return np.packbits(planes.astype(np.uint8).reshape(-1), bitorder="little").tobytes()
@@ -71,7 +74,7 @@ def _unpack(data: bytes, count: int, bits: int, *, signed: bool) -> IntArray:
 
 def _array(values: IntArray) -> str:
     kind, bits = weight_kind(values), weight_bits(values)
-    stored = (values + 1) >> 1 if kind == Kind.BIPOLAR else values
+    stored = values > 0 if kind == Kind.BIPOLAR else values
     shape = ",".join(str(d) for d in values.shape)
     return f"{_CODES[kind]}{bits}[{shape}]:{base64.b64encode(pack(stored, bits)).decode()}"
 
@@ -82,10 +85,11 @@ def _parse_array(text: str) -> IntArray:
         raise TextError(f"'{text[:40]}' is not an array")
     kind = _KINDS[match[1]]
     shape = tuple(int(d) for d in match[3].split(","))
-    values = _unpack(
-        base64.b64decode(match[4]), int(np.prod(shape)), int(match[2]), signed=kind == Kind.SIGNED
-    ).reshape(shape)
-    return 2 * values - 1 if kind == Kind.BIPOLAR else values
+    data = base64.b64decode(match[4])
+    if kind == Kind.BIPOLAR:
+        bits = np.unpackbits(np.frombuffer(data, np.uint8), count=int(np.prod(shape)), bitorder="little")
+        return signs(bits.view(np.bool_)).reshape(shape)
+    return _unpack(data, int(np.prod(shape)), int(match[2]), signed=kind == Kind.SIGNED).reshape(shape)
 
 
 def _numbers(*values: int) -> str:

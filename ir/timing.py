@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 
 #: Windows, at most, in which a pipeline fills.
 SETTLING = 16
-#: A process advances until it needs a beat or a place that is not there yet, and then yields.
-Process = Iterator[None]
+#: A process advances until it needs a beat or a place that is not there yet, and then yields the channel.
+Process = Iterator["Channel"]
 #: Makes the process of a stage for a number of windows.
 Factory = Callable[[int], Process]
 
@@ -53,23 +53,23 @@ class Channel:
         """The next beat is not known yet: the reader must wait."""
         return len(self.puts) <= len(self.takes)
 
-    def wait(self) -> Iterator[None]:
+    def wait(self) -> Iterator[Channel]:
         """Wait until the next beat exists."""
         while len(self.puts) <= len(self.takes):
-            yield
+            yield self
 
     def head(self, ready: int) -> int:
         """The cycle in which the next beat can leave, for a reader that is ready from `ready` on."""
         arrived = self.puts[len(self.takes)] + self.latency
         return max(arrived, ready)
 
-    def put(self, time: int) -> Iterator[None]:
+    def put(self, time: int) -> Iterator[Channel]:
         """Wait for a free place; the caller then reads the cycle of the put from `puts[-1]`."""
         if self.depth is not None:
             index = len(self.puts) - self.depth
             if index >= 0:
                 while len(self.takes) <= index:
-                    yield
+                    yield self
                 freed = self.takes[index] + 1
                 time = max(freed, time)
         self.puts.append(time)
@@ -182,7 +182,7 @@ def widen(inp: Channel, out: Channel, beats_in: int, ratio: int) -> Factory:
                     yield from inp.wait()
                 if part == 0 and out.puts:
                     while len(out.takes) < len(out.puts):
-                        yield
+                        yield out
                     now = max(now, out.takes[-1])
                 now = inp.head(now)
                 inp.takes.append(now)
@@ -303,7 +303,7 @@ def ring_reader(
     latency: from the reading of the last beat of a result to the result.
     """
 
-    def rows(upto: int, have: int, now: int) -> Iterator[None]:
+    def rows(upto: int, have: int, now: int) -> Process:
         for _ in range(upto - have):
             if full.empty:
                 yield from full.wait()
@@ -370,7 +370,7 @@ class Skips:
 def delta_writer(inp: Channel, full: Channel, over: Channel, skips: Skips) -> Factory:
     """Compares columns, and keeps their events; full: a beat for every column."""
 
-    def until(seen: int, wanted: int) -> Iterator[None]:
+    def until(seen: int, wanted: int) -> Process:
         for _ in range(wanted - seen):
             if over.empty:
                 yield from over.wait()
@@ -491,6 +491,19 @@ class Timing:
     occupancy: dict[str, int]
 
 
+_ENDED = -2
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A process, and the channel that must move before it can go on: its beats in and out, and how many they were."""
+
+    process: Process
+    puts: list[int]
+    takes: list[int]
+    seen: int
+
+
 def settled(windows: int) -> int:
     """The window, of so many, from whose end on cycles are measured: the first ones fill the pipeline."""
     return min((windows - 1) // 2, SETTLING)
@@ -509,17 +522,24 @@ def run(
     filling: further windows of input that endless sequences take before the first result; None if there are none. They
     take more than they need for the last one, too: then processes are left that wait for input.
     """
-    live = [factory(windows + (filling or 0)) for factory in factories]
-    progress, rounds = -1, 0
-    while live and (filling is None or len(output.takes) < windows * beats):
-        live = [process for process in live if next(process, True) is None]
-        rounds += 1
-        if rounds % 256 == 0:
-            done = sum(len(c.puts) + len(c.takes) for c in channels)
-            if done == progress:
-                full = (c for c in channels if c.depth is not None and len(c.puts) - len(c.takes) >= c.depth)
-                raise DeadlockError(tuple(c.name for c in full))
-            progress = done
+    waiting = [_Waiting(factory(windows + (filling or 0)), [], [], -1) for factory in factories]
+    while waiting and (filling is None or len(output.takes) < windows * beats):
+        stuck, ended = True, False
+        for one in waiting:
+            if len(one.puts) + len(one.takes) == one.seen:
+                continue
+            stuck = False
+            channel = next(one.process, None)
+            if channel is None:
+                one.seen, ended = _ENDED, True
+            else:
+                one.puts, one.takes = channel.puts, channel.takes
+                one.seen = len(one.puts) + len(one.takes)
+        if stuck:
+            full = (c for c in channels if c.depth is not None and len(c.puts) - len(c.takes) >= c.depth)
+            raise DeadlockError(tuple(c.name for c in full))
+        if ended:
+            waiting = [one for one in waiting if one.seen != _ENDED]
     ends = [output.takes[(w + 1) * beats - 1] for w in range(windows)]
     if windows == 1:
         period = ends[0] + 1

@@ -58,20 +58,7 @@ module bhc_mvu #(
   localparam int unsigned PosBits = Positions > 1 ? $clog2(Positions) : 1;
   localparam int unsigned ClassBits = Classes > 1 ? $clog2(Classes) : 1;
   localparam int unsigned BiasBits = Classes * Nf > 1 ? $clog2(Classes * Nf) : 1;
-  // Only the bits above Shift are ever added to; the rest of the bias passes by.
-  localparam int unsigned SumBits = AccBits - Shift;
-
-  localparam int unsigned ConstWeights = Nf * Sf == 1 ? 1 : 0;
-  localparam int unsigned ValueBits = XBits + Group / 2;
-  localparam int unsigned HeldBits = (Simd / Group << (Group - 1)) * ValueBits + Simd % Group * XBits;
-  localparam int unsigned RawBits =
-    $clog2((Simd / Group + Simd % Group) * ((1 << ValueBits) - 1) * ((1 << WBits) - 1) + 1);
-
-`ifndef SYNTHESIS
-  initial assert (Group == 1 || WKind == 2) else $error("bhc_mvu: shared sums are for bipolar weights");
-  initial assert (Shift <= 1 && Shift < AccBits && OutBits <= AccBits && (SignOut == 0 || OutBits == 1))
-    else $error("bhc_mvu: no such output");
-`endif
+  localparam int unsigned HeldBits = (Simd / Group << (Group - 1)) * (XBits + Group / 2) + Simd % Group * XBits;
 
   // ---- Issue: one (beat, nf) pair a cycle enters the pipeline.
   logic en;  // the pipeline advances
@@ -81,7 +68,6 @@ module bhc_mvu #(
   logic [NfBits-1:0] nf_q;
   logic [WordBits-1:0] word_q;
 
-  assign en = ~out_valid_o | out_ready_i;
   // A beat that is held is there in any case.
   assign held = InputStationary != 0 && nf_q != '0;
   assign present = in_valid_i | held;
@@ -134,104 +120,16 @@ module bhc_mvu #(
     assign bias_addr = BiasBits'(nf_q);
   end
 
-  // ---- Tags travel beside the dot products. Index 0: issuing; index s: s registers later.
-  logic [DotStages+1:0] valid, first, last;
-  logic [NfBits-1:0] nf [DotStages+2];
-  logic [BiasBits-1:0] addr [DotStages+1];
-  assign valid[0] = present;
-  assign first[0] = sf_q == '0;
-  assign last[0] = last_sf;
-  assign nf[0] = nf_q;
-  assign addr[0] = bias_addr;
-  for (genvar s = 0; s <= DotStages; s++) begin : gen_tags
-    always_ff @(posedge clk_i) begin
-      if (!rst_ni) valid[s+1] <= 1'b0;
-      else if (en) valid[s+1] <= valid[s];
-      if (en) begin
-        first[s+1] <= first[s];
-        last[s+1] <= last[s];
-        nf[s+1] <= nf[s];
-      end
-    end
-    if (s < DotStages) begin : gen_addr
-      always_ff @(posedge clk_i) if (en) addr[s+1] <= addr[s];
-    end
-  end
-
-  logic [Pe*AccBits-1:0] bias;
-  bhc_rom #(
-    .Width(Pe * AccBits), .Depth(Classes * Nf), .Style(BiasStyle), .File(BiasFile), .Init(BiasInit)
-  ) u_bias (.clk_i, .en_i(en), .addr_i(addr[DotStages]), .data_o(bias));
-
-  // ---- Accumulate.
-  logic acc_en, acc_first, acc_last;
-  assign acc_en = en & valid[DotStages+1];
-  assign acc_first = Sf == 1 ? 1'b1 : first[DotStages+1];
-  assign acc_last = Sf == 1 ? 1'b1 : last[DotStages+1];
-
-  logic [Pe*SumBits-1:0] bias_sum;  // bias without its low Shift bits
-  logic [Pe*SumBits-1:0] old_sum;  // partial sums before this beat
-  logic [Pe*SumBits-1:0] sum;
-  for (genvar p = 0; p < Pe; p++) begin : gen_pe
-    logic [RawBits-1:0] raw, excess;  // excess is a constant that raw counts too much
-    logic unused;
-    assign unused = ^{raw, excess};  // the accumulator may be the narrower one
-    logic [SumBits-1:0] base;
-    if (Group == 1) begin : gen_elements
-      bhc_dot #(
-        .XBits(XBits), .XKind(XKind), .WBits(WBits), .WKind(WKind), .Simd(Simd), .Stages(DotStages),
-        .ConstWeights(ConstWeights), .Weights(WeightsInit[p*Simd*WBits +: Simd*WBits])
-      ) u_dot (.clk_i, .en_i(en), .x_i(x_q), .w_i(w[p*Simd*WBits +: Simd*WBits]), .raw_o(raw));
-      assign excess = '0;
-    end else begin : gen_groups
-      bhc_group_dot #(
-        .XBits(XBits), .Simd(Simd), .Group(Group), .Stages(DotStages), .ConstWeights(ConstWeights),
-        .Weights(WeightsInit[p*Simd +: Simd])
-      ) u_dot (.clk_i, .en_i(en), .sums_i(x_q), .w_i(w[p*Simd +: Simd]), .raw_o(raw), .excess_o(excess));
-    end
-    // With SignOut the sums are kept in offset binary, whose top bit is the answer itself.
-    assign bias_sum[p*SumBits +: SumBits] =
-      (bias[p*AccBits+Shift +: SumBits] ^ (SignOut != 0 ? SumBits'(1) << (SumBits - 1) : '0)) - SumBits'(excess);
-    assign base = acc_first ? bias_sum[p*SumBits +: SumBits] : old_sum[p*SumBits +: SumBits];
-    assign sum[p*SumBits +: SumBits] = SumBits'(raw) + base;
-  end
-
-  logic [Pe*SumBits-1:0] sum_q;
-  if (Sf == 1) begin : gen_no_acc
-    assign old_sum = '0;
-    always_ff @(posedge clk_i) if (acc_en) sum_q <= sum;
-  end else if (InputStationary != 0 && Nf > 1) begin : gen_ram_acc
-    (* ram_style = "distributed" *) logic [Pe*SumBits-1:0] mem [Nf];
-    assign old_sum = mem[nf[DotStages+1]];
-    always_ff @(posedge clk_i) if (acc_en) mem[nf[DotStages+1]] <= sum;
-    always_ff @(posedge clk_i) if (acc_en) sum_q <= sum;
-  end else begin : gen_reg_acc
-    assign old_sum = sum_q;
-    always_ff @(posedge clk_i) if (acc_en) sum_q <= sum;
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) out_valid_o <= 1'b0;
-    else if (en) out_valid_o <= valid[DotStages+1] & acc_last;
-  end
-
-  for (genvar p = 0; p < Pe; p++) begin : gen_out
-    if (SignOut != 0) begin : gen_sign
-      logic unused;
-      assign unused = ^bias;
-      assign out_data_o[p] = sum_q[p*SumBits+SumBits-1];
-    end else begin : gen_acc
-      logic [AccBits-1:0] acc;
-      if (Shift == 0) begin : gen_noshift
-        assign acc = sum_q[p*SumBits +: SumBits];
-      end else begin : gen_shift
-        logic [Shift-1:0] low_q;
-        always_ff @(posedge clk_i) if (acc_en & acc_last) low_q <= bias[p*AccBits +: Shift];
-        assign acc = {sum_q[p*SumBits +: SumBits], low_q};
-      end
-      logic unused;
-      assign unused = ^acc;
-      assign out_data_o[p*OutBits +: OutBits] = acc[OutBits-1:0];
-    end
-  end
+  logic acc_en;  // simulations count it
+  logic unused;
+  assign unused = acc_en;
+  bhc_mac #(
+    .XBits(XBits), .XKind(XKind), .WBits(WBits), .WKind(WKind), .Simd(Simd), .Pe(Pe), .Sf(Sf), .Nf(Nf),
+    .InputStationary(InputStationary), .Classes(Classes), .AccBits(AccBits), .Shift(Shift), .SignOut(SignOut),
+    .OutBits(OutBits), .DotStages(DotStages), .Group(Group), .ConstWeights(Nf * Sf == 1 ? 1 : 0), .WeightsInit(WeightsInit),
+    .BiasStyle(BiasStyle), .BiasFile(BiasFile), .BiasInit(BiasInit)
+  ) u_mac (
+    .clk_i, .rst_ni, .en_o(en), .valid_i(present), .first_i(sf_q == '0), .last_i(last_sf), .nf_i(nf_q),
+    .bias_addr_i(bias_addr), .x_i(x_q), .w_i(w), .update_o(acc_en), .out_valid_o, .out_ready_i, .out_data_o
+  );
 endmodule

@@ -108,11 +108,16 @@ def test_cosim_and_synth_from_the_folder(model: Path, tmp_path: Path) -> None:
     assert stalled.cycles_per_window_measured is None
     predicted = build.report.cycles_per_window
     assert free.cycles_per_window_measured == pytest.approx(predicted, rel=0.02)
+    mapped = build.cosim(tiny.windows(20), backend="netlist")
+    assert (mapped.against, mapped.values, mapped.mismatches) == ("netlist", free.values, 0)
+    assert mapped.cycles_per_window_measured == free.cycles_per_window_measured
+    with pytest.raises(BhcError, match=r"BHC602\] --activity: is for simulating rtl, not netlist"):
+        build.cosim(tiny.windows(2), backend="netlist", activity=True)
     total = build.synth()
     assert total.lut > 0
     written = bhc.load(tmp_path / "build").report
     assert written == build.report
-    assert [entry.stalls for entry in written.verification] == [None, 3]
+    assert [entry.stalls for entry in written.verification] == [None, 3, None]
     assert written.resources.synthesized == total
     assert all(row.synthesized is not None for row in written.stages)
 

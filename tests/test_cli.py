@@ -244,7 +244,6 @@ def _nan() -> np.ndarray:
 
 #: name: what to prepare, and the arguments; MODEL is the tiny model.
 CASES: dict[str, tuple[Callable[[], None], str]] = {
-    "bhc600_later_verb": (_nothing, "flash build"),
     "bhc601_backend": (_nothing, "compile MODEL --backend finn --mode stream --hop 4 --delta on"),
     "bhc602_calibrate": (_nothing, "compile MODEL --calibrate x.npy"),
     "bhc602_delta": (_nothing, "compile MODEL --delta maybe"),
@@ -253,6 +252,8 @@ CASES: dict[str, tuple[Callable[[], None], str]] = {
     "bhc602_backend": (_nothing, "compile MODEL --backend vhdl --io wires"),
     "bhc602_mode": (_nothing, "compile MODEL --mode stream"),
     "bhc602_hop": (_nothing, "compile MODEL --hop 4"),
+    "bhc602_weights": (_nothing, "compile MODEL --weights flash"),
+    "bhc602_weights_ddr": (_nothing, "compile MODEL --weights ddr --target icebreaker"),
     "bhc602_emit": (_nothing, "compile MODEL --backend rtl --emit hls"),
     "bhc602_more_than_one_a_cycle": (_nothing, "compile MODEL --fps 1e12"),
     "bhc603_no_folding_file": (_nothing, "compile MODEL --folding f.toml"),

@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def build(tmp_path_factory: pytest.TempPathFactory) -> bhc.Build:
     """A small design whose virtual board is built once."""
     folder = tmp_path_factory.mktemp("device")
-    return bhc.compile(tiny.save_model(folder), fps=10_000, out=folder / "build")
+    return bhc.compile(tiny.save_model(folder), target="arty-a7-100t", fps=10_000, out=folder / "build")
 
 
 @pytest.fixture
@@ -63,7 +63,8 @@ def test_same_labels_as_the_simulator(build: bhc.Build) -> None:
 @pytest.mark.slow
 def test_recordings(tmp_path: Path) -> None:
     """A design that goes on from hop to hop; a reset between recordings."""
-    build = bhc.compile(tiny.save_model(tmp_path), fps=100_000, mode="stream", hop=2, out=tmp_path / "build")
+    model = tiny.save_model(tmp_path)
+    build = bhc.compile(model, target="arty-a7-100t", fps=100_000, mode="stream", hop=2, out=tmp_path / "build")
     x = np.concatenate([tiny.windows(3)] * 3, axis=2)
     wanted = build.simulate(x)
     with bhc.Device(build) as device:
@@ -159,7 +160,7 @@ def test_what_the_board_says(build: bhc.Build, board: VirtualBoard) -> None:
 
 @pytest.mark.slow
 def test_another_design(build: bhc.Build, board: VirtualBoard, tmp_path: Path) -> None:
-    other = bhc.compile(tiny.save_model(tmp_path), fps=1_000_000)
+    other = bhc.compile(tiny.save_model(tmp_path), target="arty-a7-100t", fps=1_000_000)
     with pytest.raises(bhc.BhcError) as raised:
         bhc.Device(other, board.terminal)
     there, here = (shell.identity(b.pipeline)[1:9].hex() for b in (build, other))
@@ -211,6 +212,27 @@ def test_no_such_rate(terminal: str) -> None:
     )
 
 
+def test_adapters_are_asked_for_low_latency(terminal: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their other flags stay as they are."""
+    flags = 0x90
+    asked = []
+
+    def ioctl(descriptor: int, request: int, state: bytearray) -> int:
+        nonlocal flags
+        asked.append(request)
+        if request == 0x541E:
+            state[16:20] = flags.to_bytes(4, sys.byteorder)
+        else:
+            flags = int.from_bytes(state[16:20], sys.byteorder)
+        return 0
+
+    monkeypatch.setattr("bhc.serial.fcntl.ioctl", ioctl)
+    for _ in range(2):
+        SerialPort(terminal).close()
+    assert asked == [0x541E, 0x541F, 0x541E]
+    assert flags == 0x2090
+
+
 def test_clocks_per_bit() -> None:
     assert [shell.clocks_per_bit(clock) for clock in (12, 25, 27, 100)] == [12, 25, 27, 100]
     assert shell.clocks_per_bit(12, 3_000_000) == 4
@@ -245,7 +267,7 @@ def test_on_the_command_line(build: bhc.Build, tmp_path: Path, capsys: pytest.Ca
     assert main([*given, "--on", "board.local"]) == 1
     assert capsys.readouterr().err.endswith(
         "error[BHC601] --on: 'board.local' is neither sim nor the path of a serial port\n"
-        "  hint: boards in the network are not in this version of bhc\n"
+        "  hint: arty-a7-100t is reached over its serial port\n"
     )
 
 

@@ -189,6 +189,36 @@ def test_never_a_wrong_result(seed: int, every: int) -> None:
     assert len(found) == 500 or (every < 300 and codes <= {"BHC821", "BHC825"})
 
 
+def test_damage_costs_little_time() -> None:
+    """Whoever sees damage says so: only a frame that is lost without a trace is waited for."""
+    taken = []
+    for every in (0, 1000):
+        line = Line(Board(), noise(1, every) if every else lambda data: data)
+        link = connect(line)
+        link.open()
+        begin = line.time
+        for _ in range(30):
+            link.send(bytes(1000))
+            link.receive(500)
+        taken.append(line.time - begin)
+    assert taken[1] < 1.3 * taken[0]
+
+
+def test_ready_moves_both_streams() -> None:
+    line = Line(Board())
+    link = connect(line)
+    link.open()
+    assert link.ready(0, 0.0)
+    link.send(bytes(400))
+    assert not link.ready(201, 0.01)
+    assert link.queued == 0
+    assert link.ready(200, 0.0)
+    line.time += 1000  # a caller that does something else for long is no silent board
+    assert not link.ready(201, 0.0)
+    link.send(bytes(4))
+    assert link.receive(202) == bytes(202)
+
+
 def message(line: Line, act: Callable[[Link], object]) -> str:
     """The diagnostic that an action ends in."""
     with pytest.raises(BhcError) as raised:

@@ -47,7 +47,8 @@ else:
 YOSYS = """\
 import json, pathlib
 module = {"num_cells_by_type": CELLS}
-pathlib.Path("cells.json").write_text(json.dumps({"modules": {"\\\\bhc_board": module, "\\\\bhc_top": module}}))
+tops = ("\\\\bhc_board", "\\\\bhc_top", "\\\\bhc_zynq_ps7")
+pathlib.Path("cells.json").write_text(json.dumps({"modules": dict.fromkeys(tops, module)}))
 empty = {"ports": {}, "cells": {}}
 pathlib.Path("netlist.json").write_text(json.dumps({"modules": {"bhc_board": empty}}))
 """
@@ -235,20 +236,43 @@ def test_nothing_installed(model: Path, tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_netlist_of_a_zynq(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The figures are kept although there is no bitstream."""
+    """The figures are kept although there is no bitstream, and so is what Vivado would be given."""
     monkeypatch.setattr(bitstream, "find", lambda _name: None)
     build = built("pynq-z2", model, tmp_path, monkeypatch)
     with pytest.raises(BhcError) as caught:
         build.bitstream()
     assert str(caught.value) == (
-        "error[BHC601] bhc build: makes the netlist for pynq-z2, and no bitstream of it\n"
-        "  hint: the netlist is build/bitstream/netlist.json; compile with --backend hls for a project of Vitis HLS "
-        "and Vivado"
+        "error[BHC541] no bitstream was made for pynq-z2: vivado and openxc7 are missing\n"
+        "  hint: AMD Vivado (its free edition will do), with vivado on PATH or openXC7 "
+        "(github.com/openXC7/toolchain-installer), with nextpnr-xilinx, fasm2frames and xc7frames2bit on PATH; the "
+        "netlist is build/bitstream/netlist.json, Vivado's project build/bitstream/vivado/vivado.tcl"
     )
     made = report.parse((tmp_path / "build" / "report.json").read_text()).build
     assert made is not None
     assert (made.toolchain, made.file, made.fmax_mhz) == (None, None, None)
     assert made.resources == Resources(lut=5, ff=2, bram=1.5)
+    project = tmp_path / "build" / "build" / "bitstream" / "vivado"
+    assert {file.name for file in project.iterdir()} == {
+        *("vivado.tcl", "memory.tcl", "settings.tcl", "bhc_zynq_bd.v", "ps7.tcl", "manifest.txt")
+    }
+
+
+def test_a_toolchain_that_is_not_there(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bitstream, "find", lambda _name: None)
+    with pytest.raises(BhcError, match=r"BHC541.*for pynq-z2: vivado is missing\n  hint: AMD Vivado.* the netlist is"):
+        built("pynq-z2", model, tmp_path, monkeypatch).bitstream("vivado")
+    assert (tmp_path / "build" / "build" / "bitstream" / "netlist.json").is_file()
+
+
+def test_a_board_without_toolchains(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = built("pynq-z2", model, tmp_path, monkeypatch)
+    build.settings = replace(build.settings, board=replace(build.settings.board, toolchains=(), shell=None))
+    with pytest.raises(BhcError) as caught:
+        build.bitstream()
+    assert str(caught.value) == (
+        "error[BHC541] no bitstream was made for pynq-z2: its file names no toolchain\n"
+        "  hint: the netlist is build/bitstream/netlist.json, Vivado's project build/bitstream/vivado/vivado.tcl"
+    )
 
 
 def test_another_boards_toolchain(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

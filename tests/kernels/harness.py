@@ -106,26 +106,41 @@ def build(
     folder.mkdir(parents=True, exist_ok=True)
     for name, words in (memories or {}).items():
         (folder / name).write_text("".join(f"{word:x}\n" for word in words))
+    unit = [
+        "#define SOURCES(X) " + " ".join(f"X({source})" for source in sources),
+        f"#define SINKS {sinks}",
+        f'#include "{DRIVER}"',
+    ]
+    return Kernel(build_program(folder, module, parameters, path or RTL / f"{module}.sv", unit), sources, sinks)
+
+
+def build_program(
+    folder: Path,
+    module: str,
+    parameters: Mapping[str, int | str | Bits],
+    path: Path,
+    unit: Sequence[str],
+    include: Sequence[Path] = (),
+) -> Path:
+    """Verilate a module, lint warnings being errors, and compile it with a driver.
+
+    The driver is the C++ text `unit`, to which MODEL is the model's class; `include` is where its headers are.
+    """
     objects = folder / "model"
     objects.mkdir(exist_ok=True)
     command = [
         *(_verilator(), "--cc", "-Wall", "-y", str(RTL), "--top-module", module, "--Mdir", str(objects)),
         *("--x-initial", "unique", "--x-assign", "unique", "--output-split", "0"),
         *(f"-G{name}={literal(value)}" for name, value in parameters.items()),
-        str(path or RTL / f"{module}.sv"),
+        str(path),
     ]
     _call(command)
     # One translation unit: parsing Verilator's headers is most of the compile time.
-    unit = [
-        *(f'#include "{path.name}"' for path in sorted(objects.glob("V*.cpp"))),
-        f"#define MODEL V{module}",
-        "#define SOURCES(X) " + " ".join(f"X({source})" for source in sources),
-        f"#define SINKS {sinks}",
-        f'#include "{DRIVER}"',
-    ]
-    (objects / "driver.cpp").write_text("\n".join(unit) + "\n")
-    _call([*_compiler(), str(objects / "driver.cpp"), *_runtime(), "-o", str(objects / "driver")])
-    return Kernel(objects / "driver", sources, sinks)
+    models = (f'#include "{file.name}"' for file in sorted(objects.glob("V*.cpp")))
+    (objects / "driver.cpp").write_text("\n".join([*models, f"#define MODEL V{module}", *unit]) + "\n")
+    paths = (f"-I{folder}" for folder in include)
+    _call([*_compiler(), *paths, str(objects / "driver.cpp"), *_runtime(), "-o", str(objects / "driver")])
+    return objects / "driver"
 
 
 def pack(values: Iterable[int], bits: int) -> int:

@@ -71,7 +71,10 @@ def parameter_type(name: str) -> str:
             return "unsigned"
 
 
-@pytest.mark.parametrize("kernel", KERNELS.values(), ids=lambda kernel: kernel.name)
+IN_CPP = [kernel for kernel in KERNELS.values() if kernel.cpp]
+
+
+@pytest.mark.parametrize("kernel", IN_CPP, ids=lambda kernel: str(kernel.name))
 def test_template_parameters(kernel: Kernel) -> None:
     found = [(kind, name) for kind, name in template(kernel)[0] if not kind.startswith("class")]
     assert found == [(parameter_type(name), name) for name in kernel.params]
@@ -81,7 +84,7 @@ def test_template_parameters(kernel: Kernel) -> None:
     )
 
 
-@pytest.mark.parametrize("kernel", [k for k in KERNELS.values() if k.name != "bhc_fifo"], ids=lambda k: str(k.name))
+@pytest.mark.parametrize("kernel", [k for k in IN_CPP if k.name != "bhc_fifo"], ids=lambda k: str(k.name))
 def test_arguments(kernel: Kernel) -> None:
     arguments = template(kernel)[1]
     streams = re.findall(r"[A-Z]\w* &(?:\.\.\.)?(\w+)(?=,|$)", arguments)
@@ -95,7 +98,7 @@ def test_arguments(kernel: Kernel) -> None:
 
 def test_every_header_has_its_kernel_and_stands_alone() -> None:
     headers = {path.stem for path in HLS.glob("bhc_*.hpp")}
-    assert set(KERNELS) <= headers
+    assert {kernel.name for kernel in IN_CPP} <= headers
     included = re.findall(r'#include "(\w+)\.hpp"', (HLS / "bhc.hpp").read_text())
     assert included == sorted(headers - {"bhc_host"})
     for header in headers:

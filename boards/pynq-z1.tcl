@@ -1,0 +1,47 @@
+# Processing system of the Digilent PYNQ-Z1, for Vivado without the board's files: 50 MHz oscillator, one DDR3 chip of
+# 256M x 16, and what hangs on the MIO pins. Names are those of the IP processing_system7.
+# Sources: Digilent PYNQ-Z1 Board Reference Manual; AMD's design for the board (github.com/Xilinx/PYNQ, boards/Pynq-Z1,
+# petalinux_bsp/hardware_project/pynqz1.tcl).
+set ps7 {
+  CONFIG.PCW_CRYSTAL_PERIPHERAL_FREQMHZ       50
+  CONFIG.PCW_APU_PERIPHERAL_FREQMHZ           650
+  CONFIG.PCW_PRESET_BANK0_VOLTAGE             {LVCMOS 3.3V}
+  CONFIG.PCW_PRESET_BANK1_VOLTAGE             {LVCMOS 1.8V}
+
+  CONFIG.PCW_UIPARAM_DDR_MEMORY_TYPE          {DDR 3}
+  CONFIG.PCW_UIPARAM_DDR_PARTNO               {MT41J256M16 RE-125}
+  CONFIG.PCW_UIPARAM_DDR_BUS_WIDTH            {16 Bit}
+  CONFIG.PCW_UIPARAM_DDR_FREQ_MHZ             525
+  CONFIG.PCW_UIPARAM_DDR_BOARD_DELAY0         0.223
+  CONFIG.PCW_UIPARAM_DDR_BOARD_DELAY1         0.212
+  CONFIG.PCW_UIPARAM_DDR_BOARD_DELAY2         0.085
+  CONFIG.PCW_UIPARAM_DDR_BOARD_DELAY3         0.092
+  CONFIG.PCW_UIPARAM_DDR_DQS_TO_CLK_DELAY_0   0.040
+  CONFIG.PCW_UIPARAM_DDR_DQS_TO_CLK_DELAY_1   0.058
+  CONFIG.PCW_UIPARAM_DDR_DQS_TO_CLK_DELAY_2   -0.009
+  CONFIG.PCW_UIPARAM_DDR_DQS_TO_CLK_DELAY_3   -0.033
+
+  CONFIG.PCW_QSPI_PERIPHERAL_ENABLE           1
+  CONFIG.PCW_QSPI_QSPI_IO                     {MIO 1 .. 6}
+  CONFIG.PCW_QSPI_GRP_SINGLE_SS_ENABLE        1
+  CONFIG.PCW_QSPI_GRP_FBCLK_ENABLE            1
+  CONFIG.PCW_UART0_PERIPHERAL_ENABLE          1
+  CONFIG.PCW_UART0_UART0_IO                   {MIO 14 .. 15}
+  CONFIG.PCW_ENET0_PERIPHERAL_ENABLE          1
+  CONFIG.PCW_ENET0_ENET0_IO                   {MIO 16 .. 27}
+  CONFIG.PCW_ENET0_GRP_MDIO_ENABLE            1
+  CONFIG.PCW_ENET0_GRP_MDIO_IO                {MIO 52 .. 53}
+  CONFIG.PCW_ENET0_RESET_ENABLE               1
+  CONFIG.PCW_ENET0_RESET_IO                   {MIO 9}
+  CONFIG.PCW_USB0_PERIPHERAL_ENABLE           1
+  CONFIG.PCW_USB0_USB0_IO                     {MIO 28 .. 39}
+  CONFIG.PCW_USB0_RESET_ENABLE                1
+  CONFIG.PCW_USB0_RESET_IO                    {MIO 46}
+  CONFIG.PCW_SD0_PERIPHERAL_ENABLE            1
+  CONFIG.PCW_SD0_SD0_IO                       {MIO 40 .. 45}
+  CONFIG.PCW_SD0_GRP_CD_ENABLE                1
+  CONFIG.PCW_SD0_GRP_CD_IO                    {MIO 47}
+  CONFIG.PCW_SDIO_PERIPHERAL_FREQMHZ          50
+  CONFIG.PCW_GPIO_MIO_GPIO_ENABLE             1
+  CONFIG.PCW_GPIO_MIO_GPIO_IO                 MIO
+}

@@ -1,0 +1,45 @@
+# Processing system of the Digilent Zybo Z7-20, for Vivado without the board's files: 33.3 MHz oscillator, two DDR3L chips of
+# 256M x 16, and what hangs on the MIO pins. Names are those of the IP processing_system7.
+# Sources: Digilent Zybo Z7 Board Reference Manual; its board files (github.com/Digilent/vivado-boards,
+# new/board_files/zybo-z7-20).
+set ps7 {
+  CONFIG.PCW_CRYSTAL_PERIPHERAL_FREQMHZ       33.333333
+  CONFIG.PCW_APU_PERIPHERAL_FREQMHZ           667
+  CONFIG.PCW_PRESET_BANK0_VOLTAGE             {LVCMOS 3.3V}
+  CONFIG.PCW_PRESET_BANK1_VOLTAGE             {LVCMOS 1.8V}
+
+  CONFIG.PCW_UIPARAM_DDR_MEMORY_TYPE          {DDR 3 (Low Voltage)}
+  CONFIG.PCW_UIPARAM_DDR_PARTNO               {MT41K256M16 RE-125}
+  CONFIG.PCW_UIPARAM_DDR_BUS_WIDTH            {32 Bit}
+  CONFIG.PCW_UIPARAM_DDR_FREQ_MHZ             533.333333
+  CONFIG.PCW_UIPARAM_DDR_BOARD_DELAY0         0.221
+  CONFIG.PCW_UIPARAM_DDR_BOARD_DELAY1         0.222
+  CONFIG.PCW_UIPARAM_DDR_BOARD_DELAY2         0.217
+  CONFIG.PCW_UIPARAM_DDR_BOARD_DELAY3         0.244
+  CONFIG.PCW_UIPARAM_DDR_DQS_TO_CLK_DELAY_0   -0.050
+  CONFIG.PCW_UIPARAM_DDR_DQS_TO_CLK_DELAY_1   -0.044
+  CONFIG.PCW_UIPARAM_DDR_DQS_TO_CLK_DELAY_2   -0.035
+  CONFIG.PCW_UIPARAM_DDR_DQS_TO_CLK_DELAY_3   -0.100
+
+  CONFIG.PCW_QSPI_PERIPHERAL_ENABLE           1
+  CONFIG.PCW_QSPI_QSPI_IO                     {MIO 1 .. 6}
+  CONFIG.PCW_QSPI_GRP_SINGLE_SS_ENABLE        1
+  CONFIG.PCW_QSPI_GRP_FBCLK_ENABLE            1
+  CONFIG.PCW_UART1_PERIPHERAL_ENABLE          1
+  CONFIG.PCW_UART1_UART1_IO                   {MIO 48 .. 49}
+  CONFIG.PCW_ENET0_PERIPHERAL_ENABLE          1
+  CONFIG.PCW_ENET0_ENET0_IO                   {MIO 16 .. 27}
+  CONFIG.PCW_ENET0_GRP_MDIO_ENABLE            1
+  CONFIG.PCW_ENET0_GRP_MDIO_IO                {MIO 52 .. 53}
+  CONFIG.PCW_USB0_PERIPHERAL_ENABLE           1
+  CONFIG.PCW_USB0_USB0_IO                     {MIO 28 .. 39}
+  CONFIG.PCW_USB0_RESET_ENABLE                1
+  CONFIG.PCW_USB0_RESET_IO                    {MIO 46}
+  CONFIG.PCW_SD0_PERIPHERAL_ENABLE            1
+  CONFIG.PCW_SD0_SD0_IO                       {MIO 40 .. 45}
+  CONFIG.PCW_SD0_GRP_CD_ENABLE                1
+  CONFIG.PCW_SD0_GRP_CD_IO                    {MIO 47}
+  CONFIG.PCW_SDIO_PERIPHERAL_FREQMHZ          50
+  CONFIG.PCW_GPIO_MIO_GPIO_ENABLE             1
+  CONFIG.PCW_GPIO_MIO_GPIO_IO                 MIO
+}
