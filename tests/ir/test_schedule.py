@@ -7,8 +7,8 @@ from bhc.diagnostics import BhcError
 from bhc.ir import passes, pipeline
 from bhc.ir.arithmetic import Operand
 from bhc.ir.graph import Builder, Graph
-from bhc.ir.ops import Add, Concat, Conv, Dense, IntArray, MaxPool, Pads, SumPool, Threshold
 from bhc.ir.layers import shared_group
+from bhc.ir.ops import Add, Concat, Conv, Dense, IntArray, MaxPool, Pads, SumPool, Threshold
 from bhc.ir.pipeline import Folding, Pipeline, Resources
 from bhc.ir.schedule import Fit, Goal, Rate, Target, schedule
 from bhc.ir.types import Kind, Range, Type
