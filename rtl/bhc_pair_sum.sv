@@ -5,7 +5,8 @@
 // modulo 2^OutBits, weights +1 (1) and -1 (0). So sum[p] is what the pair is worth under weights -1, -1, and difference[p] under
 // -1, +1. They are two's complement, never the most negative number; Offset is 2^(ValueBits-1), or one less if Less = 1. Pair 0
 // and weight 0 lie in the least significant bits. OutBits > ValueBits, unless there is one pair.
-// Stages (0 to 2) pipeline registers, enabled by en_i, no reset: bhc_heap's.
+// Stages (0 to 2) pipeline registers, enabled by en_i, no reset: the last one is bhc_heap's, the other lies in the middle of the
+// chains. What comes behind it is held for a cycle; synthesis makes one register of those of all rows.
 //
 // Chains of up to four adders, in which a LUT chooses a bit of the sum or the difference, inverts it, and adds it to the chain: one
 // LUT a bit and pair. The 1 that makes an inverted number a negative one is the carry into its adder; carries out go to the
@@ -29,6 +30,7 @@ module bhc_pair_sum #(
   output logic [OutBits-1:0]         sum_o
 );
   localparam int Longest = 4;
+  localparam int Middle = Stages == 2 ? 2 : Longest;
   localparam int Chains = (int'(Pairs) + Longest - 1) / Longest;
   localparam int Odd = int'(OddBits);
   // The first adder of a chain takes the 1 that its pair has too much; those of the others are left.
@@ -54,47 +56,78 @@ module bhc_pair_sum #(
   endfunction
   localparam int Total = start(OutBits);
 
+  // For the pairs behind the middle, and the odd element.
+  logic [Pairs*ValueBits-1:0] sums_q, differences_q;
+  logic [OddWidth-1:0] odd_q;
+  logic [Weights-1:0] w_q;
+  if (Stages == 2) begin : gen_reg
+    // Held as bhc_group_dot has them, with all bits but the sign inverted: an inverter before a register would be a LUT.
+    localparam logic [ValueBits-1:0] Low = {1'b0, {(ValueBits-1){1'b1}}};
+    logic [Pairs*ValueBits-1:0] sums_held, differences_held;
+    always_ff @(posedge clk_i) begin
+      if (en_i) begin
+        sums_held <= sums_i ^ {Pairs{Low}};
+        differences_held <= differences_i ^ {Pairs{Low}};
+        odd_q <= odd_i;
+        w_q <= w_i;
+      end
+    end
+    assign sums_q = sums_held ^ {Pairs{Low}};
+    assign differences_q = differences_held ^ {Pairs{Low}};
+  end else begin : gen_wire
+    assign sums_q = sums_i;
+    assign differences_q = differences_i;
+    assign odd_q = odd_i;
+    assign w_q = w_i;
+  end
+  logic unused_inputs;
+  assign unused_inputs = ^{sums_i, differences_i, w_i, sums_q, differences_q, odd_q, w_q};
+
   logic [Total-1:0] heap;
   for (genvar g = 0; g < Chains; g++) begin : gen_chain
     localparam int First = first(g);
     localparam int Last = first(g + 1) - 1;
     for (genvar p = First; p <= Last; p++) begin : gen_pair
-      logic plus;
-      logic [ValueBits-1:0] value, so_far;
-      assign plus = w_i[2*p];
+      localparam bit Late = p - First >= Middle;
+      logic plus, other;
+      logic [ValueBits-1:0] value, so_far, same, opposite;
+      assign {other, plus} = Late ? w_q[2*p +: 2] : w_i[2*p +: 2];
+      assign same = Late ? sums_q[p*ValueBits +: ValueBits] : sums_i[p*ValueBits +: ValueBits];
+      assign opposite = Late ? differences_q[p*ValueBits +: ValueBits] : differences_i[p*ValueBits +: ValueBits];
       // Offset binary.
-      assign value = (w_i[2*p] ^ w_i[2*p+1] ? differences_i[p*ValueBits +: ValueBits] : sums_i[p*ValueBits +: ValueBits])
-                     ^ {~plus, {(ValueBits-1){plus}}};
+      assign value = (plus ^ other ? opposite : same) ^ {~plus, {(ValueBits-1){plus}}};
       // so_far + value + plus. As a difference: Yosys (alumacc) puts the operands of a sum in an order of its own, and the first
       // one, which also feeds the carry chain, must be a signal that no LUT makes. keep: as in bhc_heap.
       (* keep *) logic [ValueBits+1:0] sum;
       assign sum = {1'b0, so_far, plus} - {1'b1, ~value, ~plus};
+      // The carry and the sum, as those behind the middle see them.
+      logic [ValueBits:0] done;
+      if (!Late && Stages == 2) begin : gen_early
+        always_ff @(posedge clk_i) if (en_i) done <= sum[ValueBits+1:1];
+      end else begin : gen_late
+        assign done = sum[ValueBits+1:1];
+      end
       logic unused;
-      assign unused = ^{sum[ValueBits+1], sum[0]};
+      assign unused = ^{done[ValueBits], sum};
       if (p == First) begin : gen_first
         assign so_far = {ValueBits{Less != 0}};
       end else begin : gen_next
-        assign so_far = gen_pair[p-1].sum[ValueBits:1];
-        assign heap[start(ValueBits) + p - g - 1] = sum[ValueBits+1];
+        assign so_far = p - First == Middle ? gen_pair[p-1].done[ValueBits-1:0] : gen_pair[p-1].sum[ValueBits:1];
+        assign heap[start(ValueBits) + p - g - 1] = done[ValueBits];
       end
     end
     for (genvar c = 0; c < ValueBits; c++) begin : gen_bit
-      assign heap[start(c) + g] = gen_pair[Last].sum[c+1];
+      assign heap[start(c) + g] = gen_pair[Last].done[c];
     end
   end
   for (genvar c = 0; c < OutBits; c++) begin : gen_column
     if (c < Odd) begin : gen_odd
-      assign heap[start(c) + chained(c)] = odd_i[c] ~^ w_i[2*Pairs];
+      assign heap[start(c) + chained(c)] = odd_q[c] ~^ w_q[2*Pairs];
     end
     if (Constant[c]) begin : gen_one
       assign heap[start(c+1) - 1] = 1'b1;
     end
   end
-  if (OddBits == 0) begin : gen_no_odd
-    logic unused;
-    assign unused = ^odd_i;
-  end
-
-  bhc_heap #(.OutBits(OutBits), .Heights(heights()), .Total(Total), .Stages(Stages)) u_heap (
+  bhc_heap #(.OutBits(OutBits), .Heights(heights()), .Total(Total), .Stages(Stages == 2 ? 1 : Stages)) u_heap (
     .clk_i, .en_i, .data_i(heap), .sum_o);
 endmodule
