@@ -116,7 +116,8 @@ def _mvu(p: Mapping[str, int], roms: Sequence[Rom], fabric: Fabric) -> Parts:
     lut = 20 + shared + 0.7 * (_counter(p["Nf"]) + _counter(p["Sf"]) + _counter(p["Positions"]))
     # The accumulator of several beats chooses between its start value and itself, in LUTs of their own.
     lut += p["Pe"] * (row + p["AccBits"] * (2.0 if p["Sf"] > 1 else 1.0))
-    registers = p["Pe"] * (p["AccBits"] * 1.2 + p["DotStages"] * 0.2 * products * (1.0 if p["Group"] == 1 else 0.75)) + held + 25
+    piped = p["DotStages"] * (0.2 if p["Group"] == 1 else 0.15) * products
+    registers = p["Pe"] * (p["AccBits"] * 1.2 + piped) + held + 25
     memories = _roms(roms, fabric)
     if p["InputStationary"] and p["Sf"] > 1 and p["Nf"] > 1:
         memories += _ram(p["Nf"], p["Pe"] * p["AccBits"], Style.LUT, fabric)
