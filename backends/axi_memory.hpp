@@ -168,7 +168,9 @@ class Reader : public Slave {
 
   const Out& out() const { return out_; }
   bool idle() const { return bursts_.empty() && !out_.r_valid; }
-  std::uint64_t words() const { return words_; }
+
+  // After so many words, none comes any more.
+  void Hang(std::uint64_t after) { last_word_ = after; }
 
   void Clock(const Master& m) {
     CheckHeld(held_, before_, m.ar_valid, m.ar, "AR");
@@ -183,7 +185,7 @@ class Reader : public Slave {
       out_.r_valid = false;
     }
     Tick();
-    if (!out_.r_valid && !bursts_.empty() && bursts_.front().due <= cycle_ && Moves()) {
+    if (!out_.r_valid && !bursts_.empty() && bursts_.front().due <= cycle_ && words_ < last_word_ && Moves()) {
       Burst& burst = bursts_.front();
       std::memcpy(&out_.r_data, memory_.At(burst.address.addr + 8u * burst.done), 8);
       out_.r_resp = Response();
@@ -209,6 +211,7 @@ class Reader : public Slave {
   bool held_ = false;
   Address before_;
   std::uint64_t words_ = 0;
+  std::uint64_t last_word_ = kNever;
 };
 
 class Writer : public Slave {

@@ -295,19 +295,24 @@ def _icap_crc(crc: int, register: int, words: Words) -> int:
 
 def _icap_step(crc: Words, word: Words | np.uint32, register: Words) -> Words:
     pairs, single = _icap_tables()
-    crc = crc ^ word
-    crc = crc >> 16 ^ pairs[crc & 0xFFFF]
-    crc = crc >> 16 ^ pairs[crc & 0xFFFF]
+    crc = np.bitwise_xor(crc, word)
+    for _ in range(2):
+        crc = np.bitwise_xor(crc >> _HALF_WORD, pairs[crc & _HALF_MASK])
     # Five bits are a byte whose lower three have been fed already.
-    return crc >> 5 ^ single[(crc ^ register) << 3 & 0xFF]
+    last = np.bitwise_xor(crc, register) << _THREE & _BYTE_MASK
+    fed: Words = np.bitwise_xor(crc >> _FIVE, single[last])
+    return fed
+
+
+_HALF_WORD, _HALF_MASK, _FIVE, _THREE, _BYTE_MASK = (np.uint32(value) for value in (16, 0xFFFF, 5, 3, 0xFF))
 
 
 @cache
 def _icap_tables() -> tuple[Words, Words]:
     """What two bytes, and one, do to the checksum."""
-    one = np.array(_crc_table(_CASTAGNOLI, 32, reflected=True), np.uint32)
-    low, high = np.arange(65536) & 0xFF, np.arange(65536) >> 8
-    return one[low] >> 8 ^ one[one[low] & 0xFF ^ high], one
+    one = _crc_table(_CASTAGNOLI, 32, reflected=True)
+    two = [one[low] >> 8 ^ one[one[low] & 0xFF ^ high] for high in range(256) for low in range(256)]
+    return np.array(two, np.uint32), np.array(one, np.uint32)
 
 
 # ECP5

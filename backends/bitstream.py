@@ -26,6 +26,7 @@ from bhc.backends.plan import BuildPlan
 from bhc.backends.rtl import TOP as CORE
 from bhc.backends.rtl import emit as emit_core
 from bhc.backends.runner import Job, Tool, file_errors, find_yosys, run, tail, write
+from bhc.backends.shell import BAUD
 from bhc.backends.synth import CELLS, NETLIST, Area, command, measured, prepare
 from bhc.boards import Board, Shell, Toolchain
 from bhc.diagnostics import BhcError, fail
@@ -55,7 +56,7 @@ class Bitstream:
     file: the bitstream's name in the folder; None if only the netlist was made. bytes, sha256: its size and digest.
     clock_mhz: the design's clock. fmax_mhz: what place and route reached for it; None if nothing was routed.
     resources: of the synthesised whole, the shell included. use: cells after packing, by the names of the tool.
-    seconds: of each step.
+    seconds: of each step. baud: of the board's UART, if it has one.
     """
 
     toolchain: Toolchain | None
@@ -67,6 +68,7 @@ class Bitstream:
     resources: Resources
     use: tuple[Use, ...]
     seconds: Mapping[str, float]
+    baud: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,8 @@ def absent(board: Board, asked: str) -> BhcError:
     """That a board has no toolchain."""
     chains = _asked(board, asked)
     missing = f"{' and '.join(chains)} {'is' if len(chains) == 1 else 'are'} missing"
-    kept = f"the netlist is {FOLDER}/{NETLIST}, Vivado's project {FOLDER}/{PROJECT}"
+    project = "" if board.shell is None else f", Vivado's project {FOLDER}/{PROJECT}"
+    kept = f"the netlist is {FOLDER}/{NETLIST}{project}"
     ways = " or ".join(HINTS[chain] for chain in chains)
     return fail(
         "BHC541",
@@ -311,16 +314,18 @@ class Synthesized:
     seconds: float
 
 
-def synthesize(pipeline: Pipeline, board: Board, clock_mhz: float, workdir: Path, *, safe: bool = False) -> Synthesized:
+def synthesize(
+    pipeline: Pipeline, board: Board, clock_mhz: float, workdir: Path, *, safe: bool = False, baud: int = BAUD
+) -> Synthesized:
     """Map the whole design, with its shell, to the board's cells. workdir: gets build/bitstream and logs/.
 
-    safe: only cells that openXC7 gets right.
+    baud: of a UART. safe: only cells that openXC7 gets right.
     """
     folder, logs = (workdir / FOLDER).resolve(), (workdir / "logs").resolve()
     constraints = None
     match board.shell:
         case Shell.UART:
-            placed = pins.emit(pipeline, board, clock_mhz)
+            placed = pins.emit(pipeline, board, clock_mhz, baud)
             plan, top, mhz, constraints = placed.plan, pins.TOP, placed.clock.mhz, placed.constraints
         case Shell.ZYNQ:
             placed = ps7.emit(pipeline, board, clock_mhz, lut_memories=not safe)

@@ -97,12 +97,6 @@ def plan(pipeline: Pipeline, *, activity: bool = False) -> BuildPlan:
     return made | activities.plan(pipeline) if activity else made
 
 
-def netlist_plan(pipeline: Pipeline, made: Netlist) -> BuildPlan:
-    """As `plan`, with the netlist in place of the SystemVerilog and the memory images."""
-    design = plan(pipeline).files
-    return netlists.plan(made) | BuildPlan({name: design[name] for name in (_STREAMS, _CONTROL, _DRIVER)})
-
-
 def lint(sources: BuildPlan, workdir: Path) -> tuple[str, ...]:
     """Verilator's warnings (-Wall) about a plan of rtl.emit, written to DIR/build/lint. Raises BhcError."""
     tool, _ = find_verilator()
@@ -135,7 +129,7 @@ def _build(pipeline: Pipeline, directory: Path, logs: Path, *, trace: bool, acti
 
 def _build_netlist(pipeline: Pipeline, made: Netlist, directory: Path, logs: Path, *, trace: bool) -> Path:
     """The simulator of a netlist, built anew only if that has changed."""
-    sources = netlist_plan(pipeline, made)
+    sources = netlists.plan(made, plan(pipeline))
     made_of = recipe(sources)
     write(sources, directory)
     if is_current(directory, made_of):

@@ -44,10 +44,11 @@ class _Models:
 
 @dataclass(frozen=True, slots=True)
 class Netlist:
-    """A netlist: Verilog whose top module is called as the design's."""
+    """A netlist: Verilog. top: its top module, called as the design's."""
 
     family: Family
     text: str
+    top: str = TOP
 
 
 def _cells(text: str) -> frozenset[str]:
@@ -80,18 +81,18 @@ _MODELS: Mapping[Family, _Models] = {
 }
 
 
-def _script(family: Family) -> str:
-    """Yosys: every instance in the top module is mapped alone, and flattened into one module."""
-    stages = f"{TOP}/c:u_* %M"
+def _script(family: Family, top: str, stages: str) -> str:
+    """Yosys: what `stages` selects is mapped alone, all else as one module."""
+    keep = f"setattr -mod -set keep_hierarchy 1 {stages}" if stages else ""
     return f"""\
 read_verilog -defer -sv rtl/*.sv
-hierarchy -top {TOP}
+hierarchy -top {top}
 {synth.prepare(family)}
-setattr -mod -set keep_hierarchy 1 {stages}
-{synth.command(family, pads=False)} -top {TOP}
+{keep}
+{synth.command(family, pads=False)} -top {top}
 setattr -mod -unset keep_hierarchy *
 setattr -unset keep_hierarchy */c:*
-setattr -mod -set keep_hierarchy 1 {stages}
+{keep}
 flatten
 delete */t:$scopeinfo
 clean
@@ -101,12 +102,27 @@ write_verilog -noattr {_FILE}
 
 
 def synthesize(pipeline: Pipeline, family: Family, workdir: Path) -> Netlist:
-    """Map a design to a family's cells. workdir: gets logs/, and build/netlist, kept until the design changes.
+    """Map a design to a family's cells, each stage alone. workdir: gets logs/, and build/netlist, kept until the design
+    changes.
 
     Raises BhcError (BHC501..BHC504, BHC515).
     """
-    directory, log = (workdir / "build" / "netlist").resolve(), (workdir / "logs" / "netlist-synth.log").resolve()
-    sources = emit(pipeline) | BuildPlan({"synth.ys": _script(family)})
+    script = _script(family, TOP, f"{TOP}/c:u_* %M")
+    return _synthesize(emit(pipeline), family, TOP, script, workdir / "build" / "netlist", workdir / "logs")
+
+
+def flatten(sources: BuildPlan, family: Family, top: str, workdir: Path) -> Netlist:
+    """Map a design as one module, its shell included. workdir: gets logs/, and build/netlist-<top>.
+
+    Raises BhcError (BHC501..BHC504, BHC515).
+    """
+    script = _script(family, top, "")
+    return _synthesize(sources, family, top, script, workdir / "build" / f"netlist-{top}", workdir / "logs")
+
+
+def _synthesize(plan: BuildPlan, family: Family, top: str, script: str, folder: Path, logs: Path) -> Netlist:
+    directory, log = folder.resolve(), (logs / f"{folder.name}-synth.log").resolve()
+    sources = plan | BuildPlan({"synth.ys": script})
     made_of = f"{(sources | BuildPlan({'tool': synth.tool_version()})).digest()}\n"
     stamp, result = directory / _STAMP, directory / _FILE
     with file_errors("read", stamp):
@@ -120,7 +136,7 @@ def synthesize(pipeline: Pipeline, family: Family, workdir: Path) -> Netlist:
             _check(json.loads((directory / synth.CELLS).read_text())["modules"], family)
         replace(stamp, made_of)
     with file_errors("read", result):
-        return Netlist(family, result.read_text())
+        return Netlist(family, result.read_text(), top)
 
 
 def _check(modules: Mapping[str, Mapping[str, Any]], family: Family) -> None:
@@ -143,12 +159,16 @@ def refused(error: BhcError, log: Path) -> BhcError:
     return error if found is None else _unknown(found[1])
 
 
-def plan(made: Netlist) -> BuildPlan:
-    """A netlist, and the models of this package that its family needs."""
+def plan(made: Netlist, around: BuildPlan | None = None) -> BuildPlan:
+    """A netlist, and the models of this package that its family needs, in place of the SystemVerilog and the memory
+    images of a plan.
+    """
     folder = files("bhc") / "backends" / "cells"
     names = (f"{made.family}.sv", *(("bhc_block_ram.sv",) if made.family is not Family.ICE40 else ()))
-    models = {f"rtl/{name}": (folder / name).read_bytes() for name in names}
-    return BuildPlan({**models, f"rtl/{TOP}.sv": made.text.encode()})
+    models = BuildPlan({f"rtl/{name}": (folder / name).read_bytes() for name in names})
+    kept = {} if around is None else around.files
+    others = {name: data for name, data in kept.items() if not name.startswith(("rtl/", "mem/"))}
+    return models | BuildPlan({f"rtl/{made.top}.sv": made.text}) | BuildPlan(others)
 
 
 def options(family: Family) -> tuple[str, ...]:

@@ -15,8 +15,8 @@ from bhc.backends import pll
 from bhc.backends.plan import BuildPlan
 from bhc.backends.pll import Clock
 from bhc.backends.rtl import comment
+from bhc.backends.shell import BAUD, clocks_per_bit, emit_uart
 from bhc.backends.shell import TOP as CORE
-from bhc.backends.shell import clocks_per_bit, emit_uart
 from bhc.boards import Board, Pin
 from bhc.ir.fabric import Family
 from bhc.ir.pipeline import Pipeline
@@ -107,10 +107,10 @@ def _constraints(board: Board) -> tuple[str, str]:
             assert_never(board.family)
 
 
-def emit(pipeline: Pipeline, board: Board, clock_mhz: float) -> Placed:
+def emit(pipeline: Pipeline, board: Board, clock_mhz: float, baud: int = BAUD) -> Placed:
     """The files. Pure. Raises BhcError: BHC540 no such clock; BHC819 no baud rate of it."""
     assert board.clock is not None
     clock = pll.clock(board.family, board.die, board.clock.mhz, clock_mhz)
     name, text = _constraints(board)
     files = BuildPlan({f"rtl/{TOP}.sv": _top(board, clock, pipeline.name), name: text})
-    return Placed(emit_uart(pipeline, clocks_per_bit(clock.mhz)) | files, clock, name)
+    return Placed(emit_uart(pipeline, clocks_per_bit(clock.mhz, baud)) | files, clock, name)

@@ -11,11 +11,13 @@ from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
 
+from bhc.backends import netlist
 from bhc.backends.plan import BuildPlan
 from bhc.backends.runner import end, file_errors, find_verilator, tail, write
 from bhc.backends.shell import TOP, emit_uart
 from bhc.backends.verilated import FLAGS, clear, compile_program, is_current, recipe, verilate
 from bhc.diagnostics import fail
+from bhc.ir.fabric import Family
 from bhc.ir.pipeline import Pipeline
 
 _DRIVER = "board_driver.cpp"
@@ -40,19 +42,26 @@ class Faults:
 NO_FAULTS = Faults()
 
 
-def build(pipeline: Pipeline, workdir: Path) -> Path:
-    """The program that simulates the board. Raises BhcError (BHC501..BHC504)."""
-    directory, logs = (workdir / "build" / "board").resolve(), (workdir / "logs").resolve()
+def build(pipeline: Pipeline, workdir: Path, family: Family | None = None) -> Path:
+    """The program that simulates the board. family: simulate the netlist for it, mapped as one module with the shell.
+
+    Raises BhcError (BHC501..BHC504; of a netlist BHC515).
+    """
+    name = "board" if family is None else "board-netlist"
+    directory, logs = (workdir / "build" / name).resolve(), (workdir / "logs").resolve()
     driver = BuildPlan({_DRIVER: (files("bhc") / "backends" / _DRIVER).read_bytes()})
-    sources = emit_uart(pipeline, CLOCKS_PER_BIT) | driver
+    sources, cells = emit_uart(pipeline, CLOCKS_PER_BIT) | driver, tuple[str, ...]()
+    if family is not None:
+        mapped = netlist.flatten(emit_uart(pipeline, CLOCKS_PER_BIT), family, TOP, workdir)
+        sources, cells = netlist.plan(mapped, sources), netlist.options(family)
     made_of = recipe(sources)
     write(sources, directory)
     if is_current(directory, made_of):
         return directory / "simulator"
     clear(directory)
     tool, _ = find_verilator()
-    verilate(tool, sources, TOP, directory, logs / "board-verilator.log", (*FLAGS, "--Mdir", "model"))
-    return compile_program(directory, logs, "board", _DRIVER, made_of)
+    verilate(tool, sources, TOP, directory, logs / f"{name}-verilator.log", (*FLAGS, "--Mdir", "model", *cells))
+    return compile_program(directory, logs, name, _DRIVER, made_of)
 
 
 class VirtualBoard:

@@ -6,6 +6,7 @@ The plan:
     hls/vectors.hpp         windows, or recordings, and their results, as transfers
     hls/run_hls.tcl         Vitis HLS: C simulation, synthesis, cosimulation, export as an IP
     hls/block_design.tcl    Vivado, Zynq-7000 only: a system around the IP, down to the bitstream
+    hls/zynq.tcl            what that sources
     hls/ps7.tcl             the processing system of a Zynq-7000 board that bhc knows
     hls/settings.tcl        what the scripts need to know of the design
 
@@ -140,6 +141,15 @@ def _settings(pipeline: Pipeline, part: str, board: str, clock_mhz: float) -> st
     )
 
 
+def processing_system(board: str) -> dict[str, bytes]:
+    """Scripts that a block design of a Zynq-7000 sources: ps7.tcl only for a board that bhc knows."""
+    scripts = {"zynq.tcl": (files("bhc") / "backends" / "zynq.tcl").read_bytes()}
+    for preset in _BOARDS.iterdir():
+        if preset.name == f"{board}.tcl":
+            scripts["ps7.tcl"] = preset.read_bytes()
+    return scripts
+
+
 def emit(pipeline: Pipeline, graph: Graph, *, part: str, board: str, clock_mhz: float, zynq: bool = False) -> BuildPlan:
     """The files. part: ordering code of the FPGA. board: name of the board. zynq: the part is a Zynq-7000.
 
@@ -163,7 +173,5 @@ def emit(pipeline: Pipeline, graph: Graph, *, part: str, board: str, clock_mhz: 
     }
     if zynq:
         plan[f"hls/{_BLOCK_DESIGN}"] = (_LIBRARY / _BLOCK_DESIGN).read_bytes()
-        for preset in _BOARDS.iterdir():
-            if preset.name == f"{board}.tcl":
-                plan["hls/ps7.tcl"] = preset.read_bytes()
+        plan |= {f"hls/{name}": content for name, content in processing_system(board).items()}
     return BuildPlan(plan)

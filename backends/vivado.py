@@ -6,6 +6,7 @@ The plan, for the folder `vivado` beside the sources:
     memory.tcl       before synthesis: puts the memory images where Vivado looks for them
     settings.tcl     what they need to know of the design
     bhc_zynq_bd.v    Zynq only: bhc_zynq as a block design takes it
+    zynq.tcl         Zynq only: procedures for block designs
     ps7.tcl          Zynq only: the processing system of a board that bhc knows
 
 Diagnostics: BHC543 the design does not fit, BHC544 it is too slow.
@@ -35,7 +36,7 @@ from bhc.backends.bitstream import (
 from bhc.backends.plan import BuildPlan
 from bhc.backends.rtl import comment
 from bhc.backends.runner import Job, file_errors, run, write
-from bhc.backends.vitis import word
+from bhc.backends.vitis import processing_system, word
 from bhc.backends.zynq import TOP as CORE
 from bhc.backends.zynq import Port, ports
 from bhc.boards import Board, Shell, Toolchain
@@ -47,7 +48,7 @@ TOP = "bhc_zynq_bd"
 _SCRIPT, _MEMORY = "vivado.tcl", "memory.tcl"
 _FILE, _TIMING, _UTILIZATION = "bitstream.bit", "timing.rpt", "utilization.rpt"
 _TIMEOUT_S = 14400.0
-_BOARDS, _BACKENDS = files("bhc") / "boards", files("bhc") / "backends"
+_BACKENDS = files("bhc") / "backends"
 
 
 def _buses(declared: tuple[Port, ...]) -> list[str]:
@@ -127,9 +128,7 @@ def project(pipeline: Pipeline, board: Board, clock_mhz: float) -> BuildPlan:
     plan["settings.tcl"] = _settings(pipeline, board, clock_mhz)
     if board.shell is Shell.ZYNQ:
         plan[f"{TOP}.v"] = _wrapper(pipeline)
-        for preset in _BOARDS.iterdir():
-            if preset.name == f"{board.name}.tcl":
-                plan["ps7.tcl"] = preset.read_bytes()
+        plan |= processing_system(board.name)
     return BuildPlan(plan)
 
 

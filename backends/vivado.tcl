@@ -15,50 +15,13 @@
 set here [file dirname [file normalize [info script]]]
 
 namespace eval bhc {
-  proc cell {vlnv name args} {
-    set cell [create_bd_cell -type ip -vlnv $vlnv $name]
-    if {[llength $args]} {
-      set_property -dict $args $cell
-    }
-    return $cell
-  }
-
-  proc wire {driver args} {
-    set objects [list [get_bd_pins $driver]]
-    foreach pin $args {
-      lappend objects [get_bd_pins $pin]
-    }
-    connect_bd_net {*}$objects
-  }
-
-  proc link {master slave} {
-    connect_bd_intf_net [get_bd_intf_pins $master] [get_bd_intf_pins $slave]
-  }
-
-  # The processing system: from the vendor's board files if they are installed, else from ps7.tcl.
-  proc processing_system {board_part} {
-    set system [cell xilinx.com:ip:processing_system7:5.5 ps]
-    if {$board_part eq ""} {
-      if {![file exists [file join $::here ps7.tcl]]} {
-        error "no board files for $::board are installed, and bhc does not know its DDR memory"
-      }
-      source [file join $::here ps7.tcl]
-      set_property -dict $ps7 $system
-    }
-    apply_bd_automation -rule xilinx.com:bd_rule:processing_system7 -config [list \
-      make_external "FIXED_IO, DDR" apply_board_preset [expr {$board_part ne ""}] Master Disable Slave Disable] $system
-    set ports {}
-    for {set i 0} {$i < [llength $::masters]} {incr i} {
-      lappend ports CONFIG.PCW_USE_S_AXI_HP$i 1 CONFIG.PCW_S_AXI_HP${i}_DATA_WIDTH 64
-    }
-    set_property -dict [list \
-      CONFIG.PCW_EN_CLK0_PORT 1 CONFIG.PCW_EN_RST0_PORT 1 CONFIG.PCW_FPGA0_PERIPHERAL_FREQMHZ $::clock_mhz \
-      CONFIG.PCW_USE_M_AXI_GP0 1 CONFIG.PCW_USE_FABRIC_INTERRUPT 1 CONFIG.PCW_IRQ_F2P_INTR 1 {*}$ports] $system
-  }
-
   proc block_design {board_part} {
     create_bd_design system
-    processing_system $board_part
+    set memory {}
+    for {set i 0} {$i < [llength $::masters]} {incr i} {
+      lappend memory CONFIG.PCW_USE_S_AXI_HP$i 1 CONFIG.PCW_S_AXI_HP${i}_DATA_WIDTH 64
+    }
+    processing_system $board_part CONFIG.PCW_USE_FABRIC_INTERRUPT 1 CONFIG.PCW_IRQ_F2P_INTR 1 {*}$memory
     cell xilinx.com:ip:proc_sys_reset:5.0 reset
     create_bd_cell -type module -reference bhc_zynq_bd bhc
 
@@ -152,6 +115,7 @@ namespace eval bhc {
     create_project -force -part $::part bhc project
     sources
     if {$::zynq} {
+      uplevel #0 [list source [file join $::here zynq.tcl]]
       set board_part [lindex [get_board_parts -quiet *:$::board:*] end]
       if {$board_part ne ""} {
         set_property board_part $board_part [current_project]

@@ -1,11 +1,12 @@
 // A virtual Zynq: bhc_zynq, made into C++ by Verilator, with a processor that does what a program says over a socket, and memory.
 //
-//   simulator SOCKET MEMORY SIZE BASE SEED LATENCY JITTER PAUSE REFRESH REFRESH_CYCLES BREAK_READ BREAK_WRITE
+//   simulator SOCKET MEMORY SIZE BASE SEED LATENCY JITTER PAUSE REFRESH REFRESH_CYCLES BREAK_READ BREAK_WRITE HANG
 //
 // SOCKET         path of the Unix socket to listen at
 // MEMORY         file of SIZE bytes that is the memory from address BASE on; programs map it too
 // LATENCY ...    the memory's timing, see axi_memory.hpp
 // BREAK_READ     words read for input after which each is answered by an error, or -1; BREAK_WRITE likewise bursts of results
+// HANG           words read for input after which none comes any more, or -1
 //
 // A program sends 12 bytes, three words of 32 bits, and gets one back: 0 A 0: the register at A. 1 A V: writes V to it. 2 A N: N bytes
 // from address A on are a buffer. 3 0 0: there are no buffers any more. 4 0 0: the interrupt. One program at a time is listened to.
@@ -49,7 +50,8 @@ constexpr std::uint32_t kStatus = 0x24;
 
 class Board {
  public:
-  Board(bhc::Memory& memory, const bhc::Timing& timing, std::uint64_t seed, std::uint64_t break_read, std::uint64_t break_write)
+  Board(bhc::Memory& memory, const bhc::Timing& timing, std::uint64_t seed, std::uint64_t break_read, std::uint64_t break_write,
+        std::uint64_t hang)
       : random_(seed), writer_(memory, "m_axi", timing, random_) {
     // Whatever has no reset starts with random contents, as it may on a board.
     context_.randReset(2);
@@ -59,6 +61,7 @@ class Board {
 #include "zynq_ports.inc"
 #undef READER
     if (break_read != kNever) readers_[0]->Break(break_read);
+    if (hang != kNever) readers_[0]->Hang(hang);
     if (break_write != kNever) writer_.Break(break_write);
     top_->s_axi_awvalid = top_->s_axi_wvalid = top_->s_axi_bready = top_->s_axi_arvalid = top_->s_axi_rready = 0;
     top_->aresetn = 0;
@@ -211,12 +214,12 @@ bool Receive(int client, std::uint32_t (&words)[3]) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 13) Fail("usage: simulator SOCKET MEMORY SIZE BASE SEED LATENCY JITTER PAUSE REFRESH REFRESH_CYCLES BREAK_READ BREAK_WRITE");
+  if (argc != 14) Fail("usage: simulator SOCKET MEMORY SIZE BASE SEED LATENCY JITTER PAUSE REFRESH REFRESH_CYCLES BREAK_READ BREAK_WRITE HANG");
   auto number = [&](int index) { return static_cast<std::uint64_t>(std::strtoll(argv[index], nullptr, 0)); };
   auto small = [&](int index) { return static_cast<unsigned>(number(index)); };
   const bhc::Timing timing{small(6), small(7), small(8), small(9), small(10)};
   bhc::Memory memory(Map(argv[2], number(3)), number(3), number(4));
-  Board board(memory, timing, number(5), number(11), number(12));
+  Board board(memory, timing, number(5), number(11), number(12), number(13));
   const int server = Listen(argv[1]);
   std::cout << "ready" << std::endl;
 

@@ -44,6 +44,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("boards", nargs="*", metavar="BOARD", default=list(FOLDINGS))
     parser.add_argument("--fps", type=float, help="windows a second, instead of the board's folding")
+    parser.add_argument("--hop", type=int, help="rows from one answer to the next: a design for recordings")
     parser.add_argument("--clock", type=float, help="MHz, instead of the board's")
     parser.add_argument("--data", type=Path, metavar="CACHE", help="folder of prepared data")
     parser.add_argument("--windows", type=int, default=0, help="test windows for the virtual board; default: none")
@@ -69,6 +70,8 @@ def make(board: str, args: argparse.Namespace) -> bhc.Build:
         clock=args.clock,
         fps=args.fps,
         folding=folding,
+        mode="window" if args.hop is None else "stream",
+        hop=args.hop,
         out=args.out / board,
         progress=Console(),
     )

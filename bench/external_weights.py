@@ -24,7 +24,7 @@ import numpy as np
 from bhc import api, inputs
 from bhc.backends import virtual_zynq
 from bhc.backends.beats import beat_bytes, pack, unpack
-from bhc.backends.virtual_zynq import Faults, VirtualZynq, open_design
+from bhc.backends.virtual_zynq import Faults, VirtualZynq
 from bhc.backends.zynq import result_words, slot_bytes
 from bhc.ir.evaluate import evaluate
 from bhc.ir.graph import Graph
@@ -33,6 +33,7 @@ from bhc.ir.pipeline import Pipeline
 from bhc.options import Options
 from bhc.progress import SILENT
 from bhc.verify import compare
+from bhc.zynq_server import open_design
 
 #: Memory at 100 MHz: cycles to the first word, and up to so many more; every 7.8 us a refresh of 160 ns; pauses in
 #: phases, as when others use it.

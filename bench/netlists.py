@@ -3,7 +3,8 @@
     python bench/netlists.py MODEL.onnx --input X.npz [--windows 20] [--fps 200] [--boards NAME ...] [--faults 2]
 
 For each board: streams and values compared in the RTL and in the netlist (and again with pauses), values that differ,
-and of the netlist alone, seconds to map, to build its simulator, and to simulate, and cycles a second. Then faults:
+and of the netlist alone, seconds to map, to build its simulator, and to simulate, and cycles a second. Then the same
+windows through the driver to a virtual board whose design and shell are one netlist: labels that differ. Then faults:
 one bit of one LUT's contents is flipped, and the stage in which that is seen first must be the one that holds the LUT;
 a flip that changes nothing, since no window reaches that bit, is counted as idle. Times depend on the machine and load.
 """
@@ -15,16 +16,20 @@ import random
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
+from unittest import mock
 
 from bhc import inputs, load
 from bhc.api import compile as compile_model
-from bhc.backends import cosim, netlist
+from bhc.backends import cosim, netlist, virtual, virtual_zynq
 from bhc.backends.compare import CosimResult
 from bhc.backends.netlist import Netlist
 from bhc.backends.rtl import TOP, stage_words
+from bhc.boards import Shell
 from bhc.build import Build
+from bhc.device import Device
 from bhc.diagnostics import BhcError
 from bhc.ir.ops import IntArray
 
@@ -86,6 +91,16 @@ def report(title: str, result: CosimResult) -> None:
     print(f"  {title}: {seen}; {result.cycles_per_window_measured:,g} cycles a window", flush=True)
 
 
+def report_board(build: Build, x: IntArray) -> None:
+    """Windows of the model's input to the virtual board and back."""
+    kind = virtual_zynq if build.settings.board.shell is Shell.ZYNQ else virtual
+    mapped = partial(kind.build, family=build.settings.schedule.family)
+    with mock.patch.object(kind, "build", mapped), Device(build) as device:
+        labels = device.run(x).labels
+    differ = int((labels != build.simulate(x).labels).sum())
+    print(f"  netlist of the whole board: {len(x)} windows, {differ} labels differ", flush=True)
+
+
 def main() -> None:
     options = arguments()
     for board in options.boards:
@@ -112,6 +127,7 @@ def main() -> None:
             f"{result.cycles / (done - built):,.0f} cycles/s",
             flush=True,
         )
+        report_board(build, windows.x[: options.windows])
         caught = idle = 0
         for stage, wrong in faults(made, build):
             if caught == options.faults:

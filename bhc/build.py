@@ -14,7 +14,8 @@ from bhc import emission, folder, inputs, simulator
 from bhc.backends import bitstream, compare, cosim, csim, hls4ml_project, netlist, openxc7, synth, vivado
 from bhc.backends.bitstream import Bitstream
 from bhc.backends.plan import BuildPlan
-from bhc.boards import Toolchain
+from bhc.backends.shell import BAUD
+from bhc.boards import Shell, Toolchain
 from bhc.diagnostics import fail
 from bhc.inputs import Source, Windows
 from bhc.ir import pipeline as pipelines
@@ -245,10 +246,11 @@ class Build:
         self._save(self._report.synthesized(total, stages))
         return total
 
-    def bitstream(self, toolchain: str = "auto") -> Bitstream:
+    def bitstream(self, toolchain: str = "auto", *, baud: int | None = None) -> Bitstream:
         """Make the bitstream for the board, which the report then describes; its file is in the build's folder.
 
-        toolchain: nextpnr, vivado or openxc7; auto takes the first of the board's that is installed. Of a 7-series
+        toolchain: nextpnr, vivado or openxc7; auto takes the first of the board's that is installed. baud: of the
+        board's UART, by default 1,000,000. Of a 7-series
         design the netlist, its figures and a project of Vivado are kept, whether a toolchain is there or not. Raises
         BhcError: BHC541 to BHC546; BHC540 and BHC819 for a clock that cannot be; BHC602 unless the build is of the rtl
         backend.
@@ -257,6 +259,10 @@ class Build:
         if self.directory is None:
             raise fail("BHC602", "the build has no folder", origin="bhc build", hint="compile the model with out=DIR")
         board, directory = self.settings.board, self.directory.resolve()
+        if board.shell is Shell.UART:
+            baud = baud or BAUD
+        elif baud is not None:
+            raise fail("BHC602", f"{board.name} has no UART", origin="--baud", hint="leave it out")
         chain = bitstream.choose(board, toolchain)
         if chain is None and board.family is not Family.XC7:
             raise bitstream.absent(board, toolchain)
@@ -265,7 +271,8 @@ class Build:
         design = self.pipeline
         with self.progress.step("synthesising the whole design"):
             safe = chain is Toolchain.OPENXC7
-            made = bitstream.synthesize(design, board, self.settings.schedule.clock_mhz, directory, safe=safe)
+            clock_mhz = self.settings.schedule.clock_mhz
+            made = bitstream.synthesize(design, board, clock_mhz, directory, safe=safe, baud=baud or BAUD)
         if board.family is Family.XC7:
             vivado.write_project(design, board, made)
         step = self.progress.step
@@ -280,6 +287,7 @@ class Build:
                 result = bitstream.netlist_alone(made)
             case _:
                 assert_never(chain)
+        result = replace(result, baud=baud)
         self._save(replace(self._report, build=result))
         if chain is None:
             raise bitstream.absent(board, toolchain)

@@ -28,7 +28,9 @@ _EPILOG = """\
 examples:
   bhc compile model.onnx --target pynq-z2 --fps 10000 --out build
   bhc cosim build --input windows.npy --stalls 1
-  bhc synth build
+  bhc build build
+  bhc flash build
+  bhc run build --input windows.npy --on /dev/ttyUSB1
   bhc report build
 
 exit codes: 0 done, 1 a diagnostic, 2 wrong usage, 3 a comparison failed"""
@@ -112,7 +114,7 @@ def _parser() -> ArgumentParser:
             "run",
             commands.run,
             "windows through a board, or a virtual one",
-            "Sends windows to a board that has the build's bitstream, by its serial port or SSH, and takes the results: "
+            "Sends windows to a board that has the build's bitstream, by serial port or SSH, and takes the results, "
             "the same as `bhc simulate` computes. The virtual board is the whole design, pins included, in Verilator.",
             "bhc run build --input windows.npy --on /dev/ttyUSB1",
         )
@@ -136,6 +138,7 @@ def _parser() -> ArgumentParser:
         "bhc build build",
     )
     _add_directory(build)
+    build.add_argument("--baud", metavar="N", type=_count, help=f"of the board's UART; default: {BAUD}")
     build.add_argument(
         "--toolchain", metavar="NAME", default="auto", help="nextpnr, vivado or openxc7; default: what is installed"
     )
@@ -216,7 +219,7 @@ def _add_run(parser: ArgumentParser) -> None:
         default=SIM,
         help="sim, the virtual board (the default), a serial port: /dev/tty..., or the host of a Zynq",
     )
-    parser.add_argument("--baud", metavar="N", type=_count, default=BAUD, help=f"of the serial port; default: {BAUD}")
+    parser.add_argument("--baud", metavar="N", type=_count, help="of the board's port; default: as `bhc build` made it")
     parser.add_argument("--output", metavar="Y.npy", type=Path, help="file for the outputs (.npz if there are several)")
     parser.add_argument(
         "--one-by-one", action="store_true", help="wait for each result before the next input, and measure its cycles"

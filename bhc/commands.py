@@ -233,7 +233,7 @@ def _measured(build: Build, cycles: float | None, latency: int | None) -> list[s
     report = build.report
     lines = []
     if cycles is not None:
-        lines.append(f"measured {cycles:,g} cycles a window, predicted {report.cycles_per_window:,}")
+        lines.append(f"measured {cycles:,.10g} cycles a window, predicted {report.cycles_per_window:,}")
     if latency is not None:
         lines.append(f"measured {latency:,} cycles of latency, predicted {report.latency_cycles:,}")
     return lines
@@ -303,7 +303,7 @@ def synth(arguments: Namespace) -> None:
 def build(arguments: Namespace) -> None:
     """`bhc build`."""
     made = load(arguments.directory, progress=_progress(arguments))
-    found = made.bitstream(arguments.toolchain)
+    found = made.bitstream(arguments.toolchain, baud=arguments.baud)
     rows = [(row.unit, f"{row.used:,}", f"of {row.available:,}") for row in found.use]
     fmax = "" if found.fmax_mhz is None else f", up to {found.fmax_mhz:g} MHz"
     _say(

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 #: `on` for the virtual board.
 SIM = "sim"
 #: A simulated board, on a computer that does other things too, is slower than a real one.
-_SIM_PATIENCE = Patience(first_s=0.25, asks=7, results_s=120.0)
+_SIM_PATIENCE = Patience(first_s=0.25, least_s=0.05, asks=7, results_s=120.0)
 #: Input of a job for a Zynq; less for a simulated one, so that there is progress to see.
 _JOB_BYTES, _SIM_JOB_BYTES = 1 << 20, 1 << 14
 #: What a simulated Zynq surely computes.
@@ -78,8 +78,8 @@ class Device:
     """A board that has a build's design.
 
     on: "sim" for the virtual board; else the path of a serial port, or of a Zynq the host, [USER@]NAME[:PORT], that
-    SSH reaches. baud: as the bitstream was built. faults: what goes wrong on a virtual board, for tests, of the module
-    of its kind. Raises BhcError.
+    SSH reaches. baud: of the serial port, by default that of the bitstream. faults: what goes wrong on a virtual
+    board, for tests, of the module of its kind. Raises BhcError.
 
     with bhc.Device(build, "/dev/ttyUSB1") as device:
         print(device.run(x).labels)
@@ -90,7 +90,7 @@ class Device:
         build: Build,
         on: str = SIM,
         *,
-        baud: int = shell.BAUD,
+        baud: int | None = None,
         faults: virtual.Faults | virtual_zynq.Faults | None = None,
     ) -> None:
         if build.settings.backend != "rtl":
@@ -116,7 +116,7 @@ class Device:
             self.close()
             raise
 
-    def _serial(self, on: str, baud: int, faults: virtual.Faults | virtual_zynq.Faults) -> Transport:
+    def _serial(self, on: str, baud: int | None, faults: virtual.Faults | virtual_zynq.Faults) -> Transport:
         """To a board with a UART."""
         if on != SIM and not on.startswith("/"):
             raise fail(
@@ -132,7 +132,9 @@ class Device:
                 simulator = virtual.build(self.build.pipeline, self._workdir())
             on = self._resources.enter_context(VirtualBoard(simulator, faults)).terminal
             patience = _SIM_PATIENCE
-        return Link(SerialPort(on, baud), patience)
+        built = self.build.report.build
+        rate = baud or (None if built is None else built.baud) or shell.BAUD
+        return Link(SerialPort(on, rate), patience)
 
     def _zynq(self, on: str, faults: virtual.Faults | virtual_zynq.Faults) -> Transport:
         """To a Zynq."""
@@ -146,7 +148,7 @@ class Device:
             with build.progress.step("building the virtual board"):
                 simulator = virtual_zynq.build(pipeline, self._workdir())
             board = self._resources.enter_context(VirtualZynq(simulator, pipeline, faults))
-            command = [sys.executable, "-m", "bhc.backends.virtual_zynq", str(board.directory)]
+            command = [sys.executable, "-m", "bhc.zynq_server", str(board.directory)]
             patience = zynq.Patience(_SIM_PATIENCE.results_s, build.report.cycles_per_window / _SIM_CYCLES_PER_S)
             return Zynq(command, "the virtual board", pipeline, sizes, patience, ahead=_SIM_JOB_BYTES, weights=weights)
         if on.startswith(("/", "-")):

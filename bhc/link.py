@@ -88,11 +88,13 @@ class Decoder:
 class Patience:
     """How long to wait.
 
-    first_s: for an answer, before asking again; twice as long each time after that. asks: how often at most.
-    results_s: for anything to go on, while the board answers.
+    first_s: for an answer, before asking again; twice as long each time after that. The first time it is less if
+    answers came sooner, but not less than least_s. asks: how often at most. results_s: for anything to go on, while
+    the board answers.
     """
 
     first_s: float = 0.05
+    least_s: float = 0.01
     asks: int = 7
     results_s: float = 10.0
 
@@ -136,6 +138,8 @@ class Link:
         self._tries = self._asks = 0
         self._waiting = False
         self._ask_at = self._give_up_at = self._listened_at = 0.0
+        self._wrote_at: float | None = None  # the first frame that is not answered
+        self._slowest_s = self._patience.first_s  # answer of late
 
     @property
     def queued(self) -> int:
@@ -214,7 +218,11 @@ class Link:
         now = self._clock()
         self._waiting = True
         self._asks = self._tries = 0
-        self._ask_at, self._give_up_at = now + self._patience.first_s, now + self._patience.results_s
+        self._ask_at, self._give_up_at = now + self._patient_s(), now + self._patience.results_s
+
+    def _patient_s(self) -> float:
+        """How long to wait before asking again for the first time."""
+        return min(self._patience.first_s, max(self._patience.least_s, 2 * self._slowest_s))
 
     def _listen(self, timeout_s: float) -> None:
         """Take what comes in time; ask again if nothing comes for too long. Raises BhcError."""
@@ -231,7 +239,10 @@ class Link:
             self._give_up_at = now + self._patience.results_s
             self._tries = 0
         if any(answered):
-            self._asks, self._ask_at = 0, now + self._patience.first_s
+            if self._wrote_at is not None:
+                self._slowest_s = max(now - self._wrote_at, 0.9 * self._slowest_s)
+                self._wrote_at = None
+            self._asks, self._ask_at = 0, now + self._patient_s()
         elif now >= self._ask_at:
             self._asks += 1
             if self._asks == self._patience.asks:
@@ -290,6 +301,8 @@ class Link:
     def _write_frame(self, payload: bytes, *, repeat: bool) -> None:
         head = (self._session | (_REPEAT if repeat else 0), self._sent % _PLACES, self._have % _PLACES)
         self._write(encode(bytes(head) + payload))
+        if self._wrote_at is None:
+            self._wrote_at = self._clock()
         self._told = self._have
 
     def _take(self, body: bytes) -> bool:

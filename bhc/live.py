@@ -25,7 +25,7 @@ from bhc.backends import shell
 from bhc.backends.beats import beat_bytes, pack, unpack
 from bhc.diagnostics import BhcError, fail
 from bhc.inputs import Array, Overlap
-from bhc.ir.host import Head, InputError
+from bhc.ir.host import Exact, Head, InputError
 from bhc.simulator import finish
 from bhc.transport import Transport
 
@@ -130,11 +130,13 @@ class _Feed:
 
     def _row_by_row(self) -> bool:
         """Whether what the host computes of a row depends on that row alone, wherever it lies."""
-        x = np.random.default_rng(0).normal(0, 1, (1, *self._head.input_shape)).astype(np.float32)
-        try:
-            now, later = self._head.run(x), self._head.run(np.roll(x, 1, self._axis))
-        except InputError:
-            return False  # integers: they are sent a window at a time
+        draw, shape = np.random.default_rng(0), (1, *self._head.input_shape)
+        match self._head.quantizer:
+            case Exact(range=within):
+                x: Array = draw.integers(within.lo, within.hi, shape, endpoint=True)
+            case _:
+                x = draw.normal(0, 1, shape).astype(np.float32)
+        now, later = self._head.run(x), self._head.run(np.roll(x, 1, self._axis))
         return np.array_equal(np.roll(now, 1, 1), later)
 
     def begin(self, rows: int) -> None:
@@ -162,7 +164,7 @@ class _Feed:
         if self._alone:
             data = self.owed() + self._bytes([kept])
         elif ended:
-            data = self._bytes([self._head.run(np.stack(self._kept, self._axis - 1)[None])[0]])
+            data = self._bytes([self._run(np.stack(self._kept, self._axis - 1)[None])[0]])
         else:
             return b"", False
         if ended:
@@ -181,16 +183,21 @@ class _Feed:
         origin = f"row {self._count:,}"
         if value.shape != self._shape:
             raise fail("BHC612", f"has the shape {value.shape}; the model takes rows of {self._shape}", origin=origin)
-        value = value.astype(np.float32)
-        if not np.isfinite(value).all():
+        exact: Array = value.astype(np.float32)
+        if not np.isfinite(exact).all():
             raise fail("BHC614", "holds a value that is not finite", origin=origin, hint="drop or fill such rows")
-        return value
+        return exact
 
     def _integers(self, row: Array) -> Array:
         """The graph's input of a row: of a window that is nothing else."""
         window = np.repeat(np.expand_dims(row[None], self._axis), self._cut.window, self._axis)
+        first: Array = self._run(window)[0, 0]
+        return first
+
+    def _run(self, window: Array) -> Array:
+        """The graph's input of a window (1, ...). Raises BhcError (BHC614)."""
         try:
-            return self._head.run(window)[0, 0]
+            return self._head.run(window)
         except InputError as error:
             raise fail("BHC614", str(error), origin=f"row {self._count:,}") from error
 

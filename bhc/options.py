@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Literal, assert_never, cast, get_args
 
 from bhc import boards
 from bhc.backends.zynq import MOST_REGIONS
@@ -24,7 +24,7 @@ from bhc.ir.schedule import Delta, Fit, Goal, Rate, Target, Weights
 from bhc.records import RecordError, from_plain, to_plain, to_toml
 from bhc.version import __version__
 
-SCHEMA = 2
+SCHEMA = 3
 
 Backend = Literal["rtl", "hls", "hls4ml", "finn"]
 Mode = Literal["window", "stream"]
@@ -242,13 +242,26 @@ def resolve(options: Options, model: ModelFile) -> Settings:
             _goal(fps, fit, clock),
             dict(sorted(foldings.items())),
             board.family,
-            area.shell(fabric(board.family)) if board.shell is boards.Shell.UART else Resources(),
+            _reserved(board),
             ports,
             cast(Weights, options.weights),
         ),
         hop=options.hop,
         hls4ml=_hls4ml(options) if options.backend == "hls4ml" else None,
     )
+
+
+def _reserved(board: boards.Board) -> Resources:
+    """What the shell takes."""
+    match board.shell:
+        case boards.Shell.UART:
+            return area.uart_shell(fabric(board.family))
+        case boards.Shell.ZYNQ:
+            return area.zynq_shell()
+        case None:
+            return Resources()
+        case _:
+            assert_never(board.shell)
 
 
 def _hls4ml(options: Options) -> Hls4mlProject:

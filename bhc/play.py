@@ -14,7 +14,7 @@ import numpy as np
 from bhc import playback, watch
 from bhc.build import Build
 from bhc.device import Device
-from bhc.diagnostics import fail
+from bhc.diagnostics import BhcError, fail
 from bhc.inputs import Array
 from bhc.live import Answer, Gap, Overflow, Stream, overlap, row_shape
 from bhc.playback import Format, Lines, PortPieces
@@ -73,6 +73,11 @@ def run(build: Build, arguments: Namespace) -> tuple[Simulation | None, list[str
                     shown.show(answer)
         except KeyboardInterrupt:
             pass  # how a live stream ends
+        except BhcError:
+            if not arguments.quiet:
+                shown.end()
+                print(*summary(stream, answers, lines, classes), sep="\n")
+            raise
         if not arguments.quiet:
             shown.end()
     return _collected(answers), summary(stream, answers, lines, classes)

@@ -77,14 +77,14 @@ class Lines:
     def __iter__(self) -> Iterator[Array]:
         found = 0
         for number, line in enumerate(_lines(self._pieces)):
-            text = line.decode("utf-8", "replace")
+            text = line.decode("utf-8", "replace").lstrip("\ufeff")
             if not text.strip() or text.lstrip().startswith("#"):
                 continue
             row = self._form.parse(text)
             if row is not None:
                 found += 1
                 yield row
-            elif not (self._header and number == 0):
+            elif not (self._header and number == 0 and any(map(str.isalpha, text))):
                 self.skipped += 1
                 self.shown = text.strip()[:_SHOWN]
                 if not found and self.skipped == _HOPELESS:

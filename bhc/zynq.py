@@ -134,6 +134,12 @@ class Zynq:
         """Bytes of input that the board does not have."""
         return len(self._queue)
 
+    @property
+    def _whole(self) -> int:
+        """Bytes of the queue that make whole beats."""
+        beat = beat_bytes(self._entry)
+        return len(self._queue) // beat * beat
+
     def open(self) -> bytes:
         """Begin anew, the design included: the identity of the board. Raises BhcError."""
         self._forget()
@@ -155,13 +161,13 @@ class Zynq:
         return bytes([PROTOCOL]) + of_design + taken.to_bytes(3, "little") + given.to_bytes(3, "little") + b"\0"
 
     def send(self, data: bytes) -> None:
-        """Queue input for the design."""
+        """Queue input for the design; what is no whole beat yet waits for the rest."""
         self._queue += data
 
     def receive(self, count: int) -> bytes:
         """The next bytes of the results. Raises BhcError; BHC827 if the input so far does not make so many."""
         while len(self._results) < count:
-            if not self._queue:
+            if not self._whole:
                 raise self._no_results()
             self._job()
         found = bytes(self._results[:count])
@@ -172,7 +178,7 @@ class Zynq:
         """Give the design what is queued; whether so many bytes of results are there. A job takes its time, whatever
         timeout_s says.
         """
-        while self._queue and (count == 0 or len(self._results) < count):
+        while self._whole and (count == 0 or len(self._results) < count):
             self._job()
         return len(self._results) >= count
 
@@ -180,7 +186,7 @@ class Zynq:
         """Give the design what is queued, as far as it fits, and take the results that it makes. Raises BhcError."""
         beat, slot, sizes = beat_bytes(self._entry), slot_bytes(self._entry), self._sizes
         most = min(self._buffer_bytes // slot * beat, (self._buffer_bytes // (8 * self._words) - 1) * sizes.each)
-        data = bytes(self._queue[: most // beat * beat])
+        data = bytes(self._queue[: min(most // beat * beat, self._whole)])
         due = sizes.results(self._given + len(data)) - self._made
         limit_s = self._patience.silence_s + due * self._patience.each_s
         head = zynq_driver.JOB.pack(len(data) // beat, due * self._words, int(1000 * limit_s))

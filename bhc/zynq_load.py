@@ -27,8 +27,8 @@ def by_pynq(bit: str, mhz: float) -> bool:
 
 def by_manager(binary: str) -> None:
     """Configure by fpga_manager. The clock stays as the boot loader has set it."""
-    if not MANAGER.is_dir():
-        raise SystemExit("there is neither PYNQ nor an fpga_manager (CONFIG_FPGA_MGR_ZYNQ_FPGA)")
+    if not (MANAGER / "firmware").exists():
+        raise SystemExit("there is neither PYNQ nor the fpga_manager of AMD's Linux, with a file 'firmware'")
     FIRMWARE.mkdir(exist_ok=True)
     shutil.copyfile(binary, FIRMWARE / "bhc.bin")
     (MANAGER / "flags").write_text("0")

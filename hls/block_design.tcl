@@ -12,6 +12,7 @@
 
 # The Tcl of Vivado is 8.5.
 set here [file dirname [file normalize [info script]]]
+source [file join $here zynq.tcl]
 
 namespace eval bhc {
   # Bytes of a beat in memory.
@@ -26,26 +27,6 @@ namespace eval bhc {
   # Bytes of a word of the DMA's stream.
   proc word {bytes} {
     return [expr {min([stride $bytes], 8)}]
-  }
-
-  proc cell {vlnv name args} {
-    set cell [create_bd_cell -type ip -vlnv $vlnv $name]
-    if {[llength $args]} {
-      set_property -dict $args $cell
-    }
-    return $cell
-  }
-
-  proc wire {driver args} {
-    set objects [list [get_bd_pins $driver]]
-    foreach pin $args {
-      lappend objects [get_bd_pins $pin]
-    }
-    connect_bd_net {*}$objects
-  }
-
-  proc link {master slave} {
-    connect_bd_intf_net [get_bd_intf_pins $master] [get_bd_intf_pins $slave]
   }
 
   # Connects two ends of a stream through converters.
@@ -104,26 +85,9 @@ namespace eval bhc {
     return $converters
   }
 
-  # The processing system: from the vendor's board files if they are installed, else from ps7.tcl.
-  proc processing_system {board_part} {
-    set system [cell xilinx.com:ip:processing_system7:5.5 ps]
-    if {$board_part eq ""} {
-      if {![file exists [file join $::here ps7.tcl]]} {
-        error "no board files for $::board are installed, and bhc does not know its DDR memory"
-      }
-      source [file join $::here ps7.tcl]
-      set_property -dict $ps7 $system
-    }
-    apply_bd_automation -rule xilinx.com:bd_rule:processing_system7 -config [list \
-      make_external "FIXED_IO, DDR" apply_board_preset [expr {$board_part ne ""}] Master Disable Slave Disable] $system
-    set_property -dict [list \
-      CONFIG.PCW_EN_CLK0_PORT 1 CONFIG.PCW_EN_RST0_PORT 1 CONFIG.PCW_FPGA0_PERIPHERAL_FREQMHZ $::clock_mhz \
-      CONFIG.PCW_USE_M_AXI_GP0 1 CONFIG.PCW_USE_S_AXI_HP0 1 CONFIG.PCW_S_AXI_HP0_DATA_WIDTH 64] $system
-  }
-
   proc design {board_part} {
     create_bd_design system
-    processing_system $board_part
+    processing_system $board_part CONFIG.PCW_USE_S_AXI_HP0 1 CONFIG.PCW_S_AXI_HP0_DATA_WIDTH 64
     cell xilinx.com:ip:proc_sys_reset:5.0 reset
     cell xilinx.com:ip:axi_interconnect:2.1 control CONFIG.NUM_SI 1 CONFIG.NUM_MI 2
     cell xilinx.com:ip:axi_interconnect:2.1 memory CONFIG.NUM_SI 2 CONFIG.NUM_MI 1

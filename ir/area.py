@@ -320,7 +320,12 @@ def estimate(kernel: str, p: Mapping[str, int], roms: Sequence[Rom] = (), fabric
     return Resources(lut=round(each * logic.lut + lone * logic.ff), ff=logic.ff) + memories
 
 
-def shell(fabric: Fabric) -> Resources:
+def uart_shell(fabric: Fabric) -> Resources:
     """Of the shell that connects a design to a serial port (rtl/bhc_uart_shell.sv)."""
     lut = 300 if fabric.inputs > 4 else 400
     return Resources(lut=lut, ff=250, bram=2 * fabric.portion)
+
+
+def zynq_shell() -> Resources:
+    """Of the shell for a Zynq (rtl/bhc_zynq_shell.sv), with AXI3 at the processor's end, without readers of weights."""
+    return Resources(lut=1000, ff=800)

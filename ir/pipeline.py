@@ -204,8 +204,8 @@ def verify(pipeline: Pipeline) -> None:
             if producers.setdefault(stream, stage.name) != stage.name:
                 raise PipelineError(f"stream '{stream}' has two producers")
     for item in pipeline.external:
-        stream = pipeline.streams[item.stream]
-        if stream.width != WORD_BITS or item.memory.width != WORD_BITS or stream.beats % item.memory.depth:
+        words = pipeline.streams[item.stream]
+        if words.width != WORD_BITS or item.memory.width != WORD_BITS or words.beats % item.memory.depth:
             raise PipelineError(f"stream '{item.stream}' does not bring whole rounds of {WORD_BITS}-bit words")
     if not set(producers) == set(consumers) == set(pipeline.streams):
         loose = (set(producers) ^ set(consumers)) | (set(producers) ^ set(pipeline.streams))

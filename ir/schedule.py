@@ -157,7 +157,7 @@ def schedule(
 
     auto is the best of three: without skipping, with it where it pays layer by layer, and wherever it is possible.
 
-    Raises diagnostics BHC301 to BHC307.
+    Raises diagnostics BHC301 to BHC308.
     """
     _diagnose_edges(graph)
     layers = compute_layers(graph, target.fabric)
@@ -170,6 +170,13 @@ def schedule(
             hint="name layers as graph.txt does",
         )
     able = _streamable(layers)
+    if target.weights == "ddr" and not able:
+        raise fail(
+            "BHC308",
+            "no layer's weights can come from memory: that takes a dense layer whose products share 64 bits a cycle",
+            origin="--weights ddr",
+            hint="leave it out",
+        )
     problem: BhcError | None = None
     for count in _counts(able, layers, target):
         outside = frozenset(able[:count])
@@ -245,8 +252,11 @@ def _schedule(planner: _Planner) -> Pipeline:
             case _:
                 assert_never(target.goal)
         tried.append(made)
-        if isinstance(target.goal, Rate) and made.estimate.fits(target.room):
-            return made  # the first price is that of the smallest design
+        if made.estimate.fits(target.room):
+            if isinstance(target.goal, Rate):
+                return made  # the first price is that of the smallest design
+            if planner.skips is None and made.cycles_per_window <= fastest_period(options):
+                return made  # no other is faster
     fitting = [made for made in tried if made.estimate.fits(target.room)]
     if not fitting:
         raise _too_big(tried[0], target)
@@ -296,7 +306,7 @@ def _fit(options: Menu, share: float, planner: _Planner) -> Pipeline:
     limit = Resources(
         lut=max(int(available.lut * part), floor.lut),
         ff=max(int(available.ff * part), floor.ff),
-        bram=max(available.bram * part, floor.bram),
+        bram=max(available.bram * share, floor.bram),  # which is estimated exactly
         dsp=max(int(available.dsp * part), floor.dsp),
     )
     low = 0

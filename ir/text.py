@@ -54,7 +54,7 @@ class TextError(ValueError):
     """The text is not a graph; names the line."""
 
 
-def pack(values: IntArray, bits: int) -> bytes:
+def pack(values: IntArray | NDArray[np.bool_], bits: int) -> bytes:
     """Elements in C order at `bits` each, two's complement, least significant bit first."""
     if bits == 1:
         return np.packbits((values & 1).astype(np.bool_), bitorder="little").tobytes()

@@ -247,7 +247,7 @@ CASES: dict[str, tuple[Callable[[], None], str]] = {
     "bhc601_backend": (_nothing, "compile MODEL --backend finn --mode stream --hop 4 --delta on"),
     "bhc602_calibrate": (_nothing, "compile MODEL --calibrate x.npy"),
     "bhc602_delta": (_nothing, "compile MODEL --delta maybe"),
-    "bhc601_later_backend": (_nothing, "cosim build --input x.npy --backend netlist"),
+    "bhc601_simulated": (_nothing, "cosim build --input x.npy --backend vhdl"),
     "bhc602_senseless": (_nothing, "compile MODEL --fps -1 --clock nan"),
     "bhc602_backend": (_nothing, "compile MODEL --backend vhdl --io wires"),
     "bhc602_mode": (_nothing, "compile MODEL --mode stream"),

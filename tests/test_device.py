@@ -9,6 +9,7 @@ import sys
 import termios
 import tty
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,15 @@ def board(build: bhc.Build) -> Iterator[VirtualBoard]:
 
 def same(run: bhc.Run, wanted: bhc.Simulation) -> bool:
     return np.array_equal(run.labels, wanted.labels) and np.array_equal(run.y, wanted.y)
+
+
+@pytest.mark.slow
+def test_netlist(build: bhc.Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The design and its shell as one netlist behind the same driver."""
+    monkeypatch.setattr(virtual, "build", partial(virtual.build, family=build.settings.schedule.family))
+    x = tiny.windows(50)
+    with bhc.Device(build) as device:
+        assert same(device.run(x), build.simulate(x))
 
 
 @pytest.mark.slow

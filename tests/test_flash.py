@@ -250,6 +250,7 @@ def test_pynq(
     weights = tmp_path / "build" / "ddr" / "w0.bin"
     weights.parent.mkdir()
     weights.write_bytes(bytes(16))
+    (tmp_path / "build" / "build" / "bitstream" / "bitstream.hwh").touch()
     made = tmp_path / "build" / "build" / "bitstream"
     arguments = ["flash", str(tmp_path / "build"), "--host", "xilinx@pynq:2222"]
     assert cli.main([*arguments, "--dry-run"]) == 0
@@ -261,13 +262,21 @@ def test_pynq(
         *(package / n for n in ("zynq_load.py", "zynq_driver.py")),
     ]
     options = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=10"]
-    load = (
-        f"cd {folder} && cp zynq_driver.py .. && "
-        "sudo -n bash -lc 'python3 zynq_load.py bitstream.bit bitstream.bin 100'"
-    )
+    line = "bash -lc 'python3 zynq_load.py bitstream.bit bitstream.bin 100'"
+    load = f'cd {folder} && cp zynq_driver.py .. && if [ "$(id -u)" = 0 ]; then {line}; else sudo -n {line}; fi'
     expected = [
         ["ssh", *options, "-p", "2222", "xilinx@pynq", f"mkdir -p {folder}"],
-        ["scp", *options, "-P", "2222", "-q", *map(str, sources), str(weights), f"xilinx@pynq:{folder}/"],
+        [
+            "scp",
+            *options,
+            "-P",
+            "2222",
+            "-q",
+            *map(str, sources),
+            str(made / "bitstream.hwh"),
+            str(weights),
+            f"xilinx@pynq:{folder}/",
+        ],
         ["ssh", *options, "-p", "2222", "xilinx@pynq", load],
     ]
     said = capsys.readouterr().out.splitlines()
@@ -519,9 +528,12 @@ def test_load_by_fpga_manager(
     monkeypatch.setattr(zynq_load, "FIRMWARE", tmp_path / "firmware")
     (tmp_path / "a.bin").write_bytes(b"bits")
     arguments = ("a.bit", str(tmp_path / "a.bin"), "100")
-    with pytest.raises(SystemExit, match="there is neither PYNQ nor an fpga_manager"):
+    with pytest.raises(
+        SystemExit, match="there is neither PYNQ nor the fpga_manager of AMD's Linux, with a file 'firmware'"
+    ):
         zynq_load.main(*arguments)
     (tmp_path / "fpga0").mkdir()
+    (tmp_path / "fpga0" / "firmware").touch()
     (tmp_path / "fpga0" / "state").write_text("write error\n")
     with pytest.raises(SystemExit, match="the FPGA was not configured: fpga_manager is in the state 'write error'"):
         zynq_load.main(*arguments)

@@ -13,6 +13,7 @@ import threading
 import tty
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from bhc.backends.beats import pack, unpack
 from bhc.cli import main
 from bhc.inputs import Windows
 from bhc.ir.evaluate import evaluate
+from bhc.ir.host import Exact
 from bhc.ir.stream import Evaluator
 from bhc.link import Counters
 from bhc.live import GAP, Answer, Overflow, Rows, Stream, Tally
@@ -224,6 +226,26 @@ def test_rows_that_the_model_does_not_take(windowed: bhc.Build, streamed: bhc.Bu
     )
 
 
+def test_models_of_which_the_host_reads_whole_windows(windowed: bhc.Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is known of a window before its end."""
+    monkeypatch.setattr("bhc.live._Feed._row_by_row", lambda _self: False)
+    rows = recording(50)
+    for hop in (3, 20):
+        answers, _ = live(windowed, rows, hop)
+        assert same(answers, windowed, [rows], hop)
+
+
+def test_integers(windowed: bhc.Build) -> None:
+    """Rows of a model whose input is integers go out as they come too; another value is a diagnostic."""
+    network, within = windowed.network, windowed.graph.inputs[0].type.range
+    head = replace(network.head, quantizer=Exact(within), steps=())
+    build = bhc.Build(windowed.settings, replace(network, head=head), windowed.report, pipeline=windowed.pipeline)
+    rows = np.random.default_rng(1).integers(within.lo, within.hi, (30, 3), endpoint=True)
+    answers, _ = live(build, rows, 6)
+    assert same(answers, build, [rows], 6)
+    assert refused(build, [[0, 0, within.hi + 1]]) == f"error[BHC614] row 1: the model takes integers in {within}"
+
+
 def test_what_the_source_raises(windowed: bhc.Build) -> None:
     def broken() -> Iterator[np.ndarray]:
         yield from recording(12)
@@ -239,7 +261,12 @@ def test_what_the_source_raises(windowed: bhc.Build) -> None:
 
 def test_lines() -> None:
     form = Format((3,))
-    pieces = [b"a,b,c\n1,2", b",3\n", b"# comment\n\n4 5\t6\r\n7;8;9\ngarb\xffage\n1,2\n1,2,nan\n1e3,-2,", b".5"]
+    pieces = [
+        b"\xef\xbb\xbfa,b,c\n1,2",
+        b",3\n",
+        b"# comment\n\n4 5\t6\r\n7;8;9\ngarb\xffage\n1,2\n1,2,nan\n1e3,-2,",
+        b".5",
+    ]
     lines = playback.Lines(pieces, form, "pieces", header=True)
     assert [row.tolist() for row in lines] == [[1, 2, 3], [4, 5, 6], [7, 8, 9], [1000, -2, 0.5]]
     assert (lines.skipped, lines.shown) == (3, "1,2,nan")
@@ -263,7 +290,7 @@ def test_recordings(tmp_path: Path, windowed: bhc.Build) -> None:
         np.save(tmp_path / "x.npy", x)
         found = playback.recordings(tmp_path / "x.npy", head, cut)
         assert all(np.array_equal(part, rows) for part in found)
-    assert [row is GAP for row in playback.joined(found)].index(True) == 30
+        assert [row is GAP for row in playback.joined([rows, *found])].index(True) == 30
     np.save(tmp_path / "x.npy", rows[:, :2])
     with pytest.raises(bhc.BhcError) as raised:
         playback.recordings(tmp_path / "x.npy", head, cut)

@@ -16,14 +16,15 @@ import numpy as np
 import pytest
 
 import bhc
-from bhc import zynq, zynq_driver
+from bhc import zynq, zynq_driver, zynq_server
 from bhc.backends import shell, virtual_zynq
-from bhc.backends.virtual_zynq import Faults, SharedMemory, SocketRegisters, VirtualZynq
+from bhc.backends.virtual_zynq import Faults, VirtualZynq
 from bhc.backends.zynq import result_words, slot_bytes
 from bhc.diagnostics import BhcError
 from bhc.ir.ops import IntArray
 from bhc.zynq import Patience, Sizes, Zynq
 from bhc.zynq_driver import Accelerator, DriverError
+from bhc.zynq_server import SharedMemory, SocketRegisters
 from tests import tiny
 from tests.frontend.net import Net
 
@@ -60,7 +61,7 @@ def put_ssh(folder: Path, monkeypatch: pytest.MonkeyPatch, does: str) -> Path:
 @pytest.fixture
 def ssh(board: VirtualZynq, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An ssh that logs in to the virtual board, which says something first."""
-    serves = f"exec {sys.executable} -m bhc.backends.virtual_zynq {board.directory}"
+    serves = f"exec {sys.executable} -m bhc.zynq_server {board.directory}"
     return put_ssh(tmp_path / "bin", monkeypatch, f"echo Welcome to PYNQ\n{serves}")
 
 
@@ -83,6 +84,17 @@ def test_same_labels_as_the_simulator(build: bhc.Build) -> None:
     assert (alone.cycles == alone.cycles[0]).all()
     assert together.cycles[0] == alone.cycles[0]
     assert (together.cycles[1:] == -1).all()
+
+
+@pytest.mark.slow
+def test_live(build: bhc.Build) -> None:
+    """Row by row, with an answer every five."""
+    rows = np.concatenate(list(tiny.windows(5)), axis=1).T
+    wanted = build.simulate(np.stack([rows[begin : begin + 12].T for begin in range(0, len(rows) - 11, 5)]))
+    with bhc.Device(build) as device, device.stream(iter(rows), every=5) as stream:
+        answers = list(stream)
+    assert [answer.label for answer in answers] == wanted.labels.tolist()
+    assert np.array_equal([answer.y for answer in answers], wanted.y)
 
 
 @pytest.mark.slow
@@ -170,7 +182,7 @@ def test_bus_error(build: bhc.Build) -> None:
 @pytest.mark.slow
 def test_results_that_do_not_come(build: bhc.Build, board: VirtualZynq) -> None:
     pipeline, each = build.pipeline, shell.input_bytes(build.pipeline)
-    command = [sys.executable, "-m", "bhc.backends.virtual_zynq", str(board.directory)]
+    command = [sys.executable, "-m", "bhc.zynq_server", str(board.directory)]
     data = bytes(each)
     link = Zynq(command, "board", pipeline, Sizes(each - 2, each), Patience(0.3), ahead=100)
     size = shell.result_bytes(pipeline) + shell.CYCLE_BYTES
@@ -185,8 +197,11 @@ def test_results_that_do_not_come(build: bhc.Build, board: VirtualZynq) -> None:
     link = Zynq(command, "board", pipeline, Sizes(each, each), Patience(10), ahead=100)
     for _ in range(2):
         link.open()
-        link.send(data)
-        assert link.queued == each
+        link.send(data[:-1])
+        assert not link.ready(size, 0.0)
+        assert link.queued == 1  # the design has the beats before
+        link.send(data[-1:])
+        assert link.queued == 2
         assert link.ready(size, 0.0)
         assert link.queued == 0
         assert len(link.receive(size)) == size
@@ -225,7 +240,7 @@ def refused(build: bhc.Build, on: str = "pynq") -> str:
         ("Host key verification failed.", "log in once with ssh, and accept the board's key"),
         ("sudo: a password is required", "log in as root, or let this user sudo without a password"),
         (
-            "python3: can't open file '/root/bhc/zynq_driver.py': [Errno 2] No such file or directory",
+            "python3: can't open file '/home/xilinx/bhc/zynq_driver.py': [Errno 2] No such file or directory",
             "`bhc flash --via pynq` puts the driver on the board",
         ),
         ("bash: python3: command not found", "the board needs Linux with bash and Python 3.8 or newer"),
@@ -445,10 +460,10 @@ def test_buffers_of_pynq(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 def test_two_programs(board: VirtualZynq, monkeypatch: pytest.MonkeyPatch) -> None:
-    with virtual_zynq.open_design(board.directory):
-        monkeypatch.setattr(virtual_zynq, "_ANSWER_S", 0.2)
+    with zynq_server.open_design(board.directory):
+        monkeypatch.setattr(zynq_server, "_ANSWER_S", 0.2)
         with pytest.raises(DriverError, match="another program uses the design"):
-            virtual_zynq.open_design(board.directory)
+            zynq_server.open_design(board.directory)
     registers = SocketRegisters(board.directory)
     memory = SharedMemory(board.directory, registers)
     with pytest.raises(DriverError, match="the virtual memory is full"):

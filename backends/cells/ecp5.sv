@@ -21,13 +21,15 @@ module TRELLIS_FF #(
   input  logic DI,
   output logic Q
 );
-  localparam bit Enabled = CEMUX == "1 " || CEMUX == "1";
-  if (CLKMUX != "CLK" || LSRMUX != "LSR" || SRMODE != "LSR_OVER_CE" || CEMUX != "CE" && !Enabled) begin : gen_refused
+  if (CLKMUX != "CLK" || SRMODE != "LSR_OVER_CE") begin : gen_refused
     $fatal(1, "netlist: this mode of TRELLIS_FF has no model");
   end
+  logic load, set;
+  assign load = CEMUX == "CE" ? CE : CEMUX == "INV" ? !CE : CEMUX != "0";
+  assign set = LSRMUX == "INV" ? !LSR : LSR;
   always @(posedge CLK) begin
-    if (LSR) Q <= REGSET == "SET";
-    else if (CE || Enabled) Q <= DI;
+    if (set) Q <= REGSET == "SET";
+    else if (load) Q <= DI;
   end
 endmodule
 

@@ -10,6 +10,7 @@ OUT_io.npz holds eight random windows `x`.
 
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -32,7 +33,7 @@ class Writer:
         self.initializers.append(numpy_helper.from_array(value, name))
         return name
 
-    def node(self, op: str, name: str, *inputs: str, domain: str = "", **attributes: object) -> str:
+    def node(self, op: str, name: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
         self.nodes.append(helper.make_node(op, list(inputs), [name], name=f"{op}_{name}", domain=domain, **attributes))
         return name
 

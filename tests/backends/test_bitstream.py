@@ -15,6 +15,7 @@ from bhc.backends import bitstream, pins, pll
 from bhc.backends.runner import Tool
 from bhc.boards import Board, Toolchain
 from bhc.build import Build
+from bhc.device import Device
 from bhc.diagnostics import BhcError
 from bhc.ir.fabric import Family
 from bhc.ir.pipeline import Pipeline, Resources, Stream
@@ -124,6 +125,33 @@ def test_commands(target: str, model: Path, calls: Path, tmp_path: Path, monkeyp
     kept = report.parse((tmp_path / "build" / "report.json").read_text())
     assert kept.build == made
     assert bhc.load(tmp_path / "build").settings.board == boards.load(target)
+
+
+@pytest.mark.usefixtures("calls")
+def test_rate_of_the_uart(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The design has it, and the driver uses it unless it is told another."""
+    build = built("icebreaker", model, tmp_path, monkeypatch)
+    assert build.bitstream().baud == 1_000_000
+    assert build.bitstream(baud=3_000_000).baud == 3_000_000
+    top = tmp_path / "build" / "build" / "bitstream" / "rtl" / "bhc_uart_top.sv"
+    assert ".ClocksPerBit(4)" in top.read_text()
+    opened: list[tuple[str, int]] = []
+
+    def port(path: str, baud: int) -> None:
+        opened.append((path, baud))
+        raise RuntimeError("seen")
+
+    monkeypatch.setattr("bhc.device.SerialPort", port)
+    for baud in (None, 115_200):
+        with pytest.raises(RuntimeError, match="seen"):
+            Device(bhc.load(tmp_path / "build"), "/dev/ttyUSB1", baud=baud)
+    assert opened == [("/dev/ttyUSB1", 3_000_000), ("/dev/ttyUSB1", 115_200)]
+
+
+def test_rate_without_a_uart(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(BhcError) as caught:
+        built("pynq-z2", model, tmp_path, monkeypatch).bitstream(baud=115_200)
+    assert str(caught.value) == "error[BHC602] --baud: pynq-z2 has no UART\n  hint: leave it out"
 
 
 CONSTRAINTS = {
@@ -253,7 +281,7 @@ def test_netlist_of_a_zynq(model: Path, tmp_path: Path, monkeypatch: pytest.Monk
     assert made.resources == Resources(lut=5, ff=2, bram=1.5)
     project = tmp_path / "build" / "build" / "bitstream" / "vivado"
     assert {file.name for file in project.iterdir()} == {
-        *("vivado.tcl", "memory.tcl", "settings.tcl", "bhc_zynq_bd.v", "ps7.tcl", "manifest.txt")
+        *("vivado.tcl", "memory.tcl", "settings.tcl", "bhc_zynq_bd.v", "zynq.tcl", "ps7.tcl", "manifest.txt")
     }
 
 
@@ -271,7 +299,7 @@ def test_a_board_without_toolchains(model: Path, tmp_path: Path, monkeypatch: py
         build.bitstream()
     assert str(caught.value) == (
         "error[BHC541] no bitstream was made for pynq-z2: its file names no toolchain\n"
-        "  hint: the netlist is build/bitstream/netlist.json, Vivado's project build/bitstream/vivado/vivado.tcl"
+        "  hint: the netlist is build/bitstream/netlist.json"
     )
 
 

@@ -360,7 +360,6 @@ def test_vivado_before_vitis_hls(build: Path) -> None:
         ("bhc_top/s_axi_control/Reg", "bhc_top/s_axi/Reg", "there is no address segment 'bhc_top/s_axi/Reg'"),
         ("0x40400000", "0x40000000", "two segments at 0x40000000"),
         ("assign_bd_address\n", "\n", "'rest' has no address"),
-        ('apply_board_preset [expr {$board_part ne ""}]', "apply_board_preset 1", "the board's preset: 1"),
     ],
 )
 def test_faults_in_the_block_design_are_found(packed: Path, before: str, after: str, message: str) -> None:
@@ -374,6 +373,13 @@ def test_faults_in_the_block_design_are_found(packed: Path, before: str, after: 
     assert message in run.errors
 
 
+def test_faults_in_the_processing_system_are_found(packed: Path) -> None:
+    planted(packed / "zynq.tcl", 'apply_board_preset [expr {$board_part ne ""}]', "apply_board_preset 1")
+    run = tool(VIVADO, packed / "block_design.tcl")
+    assert run.status == 1
+    assert "the board's preset: 1" in run.errors
+
+
 def test_a_wrong_width_of_the_ip_is_found(packed: Path) -> None:
     (packed / "bhc_top.zip").write_text("s_axis 16 m_axis 16")
     run = tool(VIVADO, packed / "block_design.tcl")
@@ -383,7 +389,11 @@ def test_a_wrong_width_of_the_ip_is_found(packed: Path) -> None:
 
 def test_other_boards(tmp_path: Path) -> None:
     """Zynq-7000 boards that bhc does not know need the vendor's files; other parts have no block design."""
-    assert not set(emit(wide(), "xc7a100tcsg324-1", "arty").files) & {"hls/block_design.tcl", "hls/ps7.tcl"}
+    assert not set(emit(wide(), "xc7a100tcsg324-1", "arty").files) & {
+        "hls/block_design.tcl",
+        "hls/zynq.tcl",
+        "hls/ps7.tcl",
+    }
     plan = emit(wide(), "xc7z010clg400-1", "../z turn")
     assert "hls/ps7.tcl" not in plan.files
     write(plan, tmp_path)

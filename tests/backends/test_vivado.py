@@ -10,7 +10,7 @@ import pytest
 
 import bhc
 from bhc import boards, report
-from bhc.backends import bitstream, vivado
+from bhc.backends import bitstream, vivado, zynq
 from bhc.backends.bitstream import Use
 from bhc.backends.runner import Tool, write
 from bhc.boards import Shell, Toolchain
@@ -171,7 +171,7 @@ def test_memory_images_are_where_synthesis_looks(folder: Path) -> None:
 def test_the_wrapper_has_every_port(tmp_path: Path) -> None:
     """Vivado gets the ports of bhc_zynq, with the interfaces that they make."""
     text = vivado.project(WIRES, boards.load("zybo-z7-20"), 100.0).files["bhc_zynq_bd.v"].decode()
-    assert text.count("X_INTERFACE_INFO") == len(vivado.ports(WIRES))
+    assert text.count("X_INTERFACE_INFO") == len(zynq.ports(WIRES))
     assert 'X_INTERFACE_PARAMETER = "ASSOCIATED_BUSIF s_axi:m_axi, ASSOCIATED_RESET aresetn"' in text
     assert (
         '(* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m_axi ARADDR" *)\n'

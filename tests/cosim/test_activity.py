@@ -103,11 +103,11 @@ _HEAP = "u_dot.gen_heap.u_heap.gen_compress.u_next.gen_compress.u_next.gen_rows.
 #: Every register, by reading the modules, and which of its bits are registers.
 REGISTERS: dict[str, dict[str, int]] = {
     "conv": {
-        **dict.fromkeys(("sf_q", "nf_q", "word_q", "x_q", "sum_q", "out_valid_o"), ALL),
-        **dict.fromkeys(("valid", "first", "last"), 0b110),  # bit 0 is a wire
-        **dict.fromkeys(("nf[1]", "nf[2]", "addr[1]"), ALL),
-        **dict.fromkeys(("u_weights.data_o", "u_bias.gen_shallow.addr_q"), ALL),
-        **dict.fromkeys((f"gen_pe[0].{_HEAP}", f"gen_pe[1].{_HEAP}"), ALL),
+        **dict.fromkeys(("sf_q", "nf_q", "word_q", "x_q", "u_mac.sum_q", "u_mac.out_valid_o"), ALL),
+        **dict.fromkeys(("u_mac.valid", "u_mac.first", "u_mac.last"), 0b110),  # bit 0 is a wire
+        **dict.fromkeys(("u_mac.nf[1]", "u_mac.nf[2]", "u_mac.addr[1]"), ALL),
+        **dict.fromkeys(("u_weights.data_o", "u_mac.u_bias.gen_shallow.addr_q"), ALL),
+        **dict.fromkeys((f"u_mac.gen_pe[0].{_HEAP}", f"u_mac.gen_pe[1].{_HEAP}"), ALL),
     },
     "depthwise": {
         **dict.fromkeys(("tap_q", "chunk_q", "word_q", "valid_q", "first_q", "last_q", "x_q", "out_valid_o"), ALL),

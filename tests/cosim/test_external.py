@@ -15,7 +15,7 @@ from bhc.backends import virtual_zynq
 from bhc.backends.beats import beat_bytes, pack, unpack
 from bhc.backends.cosim import cosim
 from bhc.backends.rtl import emit
-from bhc.backends.virtual_zynq import Faults, VirtualZynq, open_design
+from bhc.backends.virtual_zynq import Faults, VirtualZynq
 from bhc.backends.zynq import result_words, slot_bytes
 from bhc.ir import passes
 from bhc.ir.evaluate import evaluate
@@ -24,6 +24,7 @@ from bhc.ir.ops import Conv, Dense, IntArray, Threshold
 from bhc.ir.pipeline import Pipeline
 from bhc.ir.schedule import Rate, Target, schedule
 from bhc.ir.types import Range, Type
+from bhc.zynq_server import open_design
 from tests.strategies import DEVICE
 
 #: What a refreshing DDR3 memory does behind a port of 100 MHz.

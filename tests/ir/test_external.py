@@ -71,6 +71,13 @@ def test_what_does_not_fit_without_ports_does_not_fit(weights: Weights, ports: i
     assert [found.code for found in caught.value.diagnostics] == ["BHC301"]
 
 
+def test_nothing_that_could_be_outside() -> None:
+    b = Builder()
+    graph = b.graph([b.add(Dense(np.ones((3, 25), np.int64)), [b.input("x", bipolar(25))], name="layer")])
+    with pytest.raises(BhcError, match=r"error\[BHC308\] --weights ddr: no layer's weights can come from memory"):
+        schedule(graph, "test", Target(100.0, SMALL, SLOW, ports=3, weights="ddr"))
+
+
 def test_a_word_a_cycle_with_some_to_spare() -> None:
     words = 512 * 512 // 64
     made = build()

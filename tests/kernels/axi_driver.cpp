@@ -97,6 +97,7 @@ int main(int argc, char** argv) {
       if (++cycles > 400 * (words + 100)) Fail("it does not end");
     }
     following = false;
+    if (!give_up && !write.idle()) Fail("it ended before memory had confirmed the last word");
     cycle(false, true);
     for (std::uint64_t wait = 0; top.copying_o || top.ring_busy_o; ++wait) {
       cycle(false, random.Next() % 2 != 0);

@@ -11,11 +11,12 @@ import pytest
 
 from bhc import zynq_driver
 from bhc.backends import virtual_zynq
-from bhc.backends.virtual_zynq import Faults, SharedMemory, SocketRegisters, VirtualZynq
+from bhc.backends.virtual_zynq import Faults, VirtualZynq
 from bhc.backends.zynq import result_words, slot_bytes
 from bhc.ir.pipeline import Pipeline, Stage, Stream
 from bhc.ir.types import Kind
 from bhc.zynq_driver import Accelerator, DriverError
+from bhc.zynq_server import SharedMemory, SocketRegisters, open_design
 
 
 def fifo(lanes: int, result_beats: int) -> Pipeline:
@@ -97,6 +98,22 @@ def interrupts(design: Pipeline, accelerator: Accelerator, registers: SocketRegi
     assert registers.read(zynq_driver.REG_IRQ_ENABLE) == 1
     assert registers.read(0x800) == 0
     registers.write(zynq_driver.REG_IRQ_ENABLE, 0)
+
+
+@pytest.mark.slow
+def test_memory_that_hangs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A burst that never ends may not be left half done: nothing but a new bitstream helps."""
+    design = fifo(3, 7)
+    simulator = virtual_zynq.build(design, folder)
+    monkeypatch.setattr(zynq_driver, "_RESET_S", 0.3)
+    with VirtualZynq(simulator, design, Faults(hang=3)) as board:
+        accelerator = open_design(board.directory)
+        for clear in (lambda: accelerator.run(bytes(400), 100, 0, 0.2), accelerator.close):
+            with pytest.raises(
+                DriverError, match="the design does not become idle: memory does not answer it"
+            ) as raised:
+                clear()
+            assert raised.value.code == zynq_driver.E_STUCK
 
 
 @pytest.mark.slow
