@@ -6,7 +6,8 @@
 //
 // InputStationary = 0: for each position, for nf < Nf, for sf < Sf: one beat is taken (the producer replays).
 // InputStationary = 1: for each position, for sf < Sf: a beat is taken and used for all nf < Nf; outputs leave during the last sf.
-// Cycles a window: Positions * Nf * Sf, either way. DotStages is the RTL's; the synthesizer places its own registers.
+// Cycles a window: Positions * Nf * Sf, either way. DotStages and Group are the RTL's: the synthesizer places its own registers,
+// and shares what it likes.
 //
 // weights: [Nf*Sf][Pe] rows as bhc_dot wants them, in order of use.  bias: [Classes*Nf][Pe] true values, address class*Nf + nf.
 // classes: [Positions] indices; a single word, unused, when Classes = 1.  positions: of all windows.
@@ -19,7 +20,7 @@ namespace bhc {
 
 template <unsigned XBits, unsigned XKind, unsigned WBits, unsigned WKind, unsigned Simd, unsigned Pe, unsigned Sf, unsigned Nf,
           unsigned InputStationary, unsigned Positions, unsigned Classes, unsigned AccBits, unsigned Shift, unsigned SignOut,
-          unsigned OutBits, unsigned DotStages, class In, class Out, class Weight, class Bias, class Class>
+          unsigned OutBits, unsigned DotStages, unsigned Group, class In, class Out, class Weight, class Bias, class Class>
 void mvu(In &in, Out &out, const Weight (&weights)[Nf * Sf][Pe][dot<XBits, XKind, WBits, WKind, Simd>::Row],
          const Bias (&bias)[Classes * Nf][Pe], const Class (&classes)[Classes > 1 ? Positions : 1], unsigned positions) {
   using product = dot<XBits, XKind, WBits, WKind, Simd>;

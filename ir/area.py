@@ -84,18 +84,44 @@ def _roms(roms: Sequence[Rom], fabric: Fabric) -> Resources:
     return sum((rom(item.depth, item.width, item.style, fabric) for item in roms), Resources())
 
 
+def _sums(p: Mapping[str, int]) -> tuple[float, float, int]:
+    """A matrix-vector unit whose rows share sums: LUTs of a row, of the sums, and flip-flops that hold these."""
+    x_bits, group = p["XBits"], p["Group"]
+    constant = p["Nf"] * p["Sf"] == 1
+    groups, left = divmod(p["Simd"], group)
+    value_bits = x_bits + group // 2
+    bits = groups * value_bits + left * (value_bits if constant else x_bits)
+    per_bit = 1.28 if not constant else 0.85 if x_bits == 1 else 1.0
+    # Stored weights choose between the sums of every pair.
+    choices = 0.0 if constant else 0.9 * groups
+    # Of the patterns of signs, constant weights leave those out that no row has.
+    patterns = 1 << (group - 1)
+    used = patterns * (1 - (1 - 1 / patterns) ** p["Pe"]) if constant else patterns
+    halves = 4 * (x_bits + 1) if group == 4 else 0
+    shared = groups * (used * (x_bits if group == 2 else value_bits) + halves)
+    return per_bit * bits + choices, shared, round(groups * used * value_bits) + left * x_bits
+
+
 def _mvu(p: Mapping[str, int], roms: Sequence[Rom], fabric: Fabric) -> Parts:
     products = p["Simd"] * p["XBits"] * p["WBits"]
     constant = p["Nf"] * p["Sf"] == 1
-    per_product = 1.05 if constant else 1.3 if p["XBits"] * p["WBits"] == 1 else 1.25
+    if p["Group"] > 1:
+        row, shared, held = _sums(p)
+    else:
+        per_product = 1.05 if constant else 1.3 if p["XBits"] * p["WBits"] == 1 else 1.25
+        row, shared, held = per_product * products, 0.0, p["Simd"] * p["XBits"]
+    if fabric.inputs == 4 and not constant and products > 64:
+        # Compressors of six bits, and so tall heaps, are not for LUT4s; chains of adders do not mind.
+        row *= (products / 64) ** (0.17 if p["Group"] == 1 else 0.06)
+    lut = 20 + shared + 0.7 * (_counter(p["Nf"]) + _counter(p["Sf"]) + _counter(p["Positions"]))
     # The accumulator of several beats chooses between its start value and itself, in LUTs of their own.
-    row = per_product * products + p["AccBits"] * (2.0 if p["Sf"] > 1 else 1.0)
-    lut = 20 + round(0.7 * (_counter(p["Nf"]) + _counter(p["Sf"]) + _counter(p["Positions"]))) + round(p["Pe"] * row)
-    registers = p["Pe"] * (p["AccBits"] * 1.2 + p["DotStages"] * 0.2 * products) + p["Simd"] * p["XBits"] + 25
+    lut += p["Pe"] * (row + p["AccBits"] * (2.0 if p["Sf"] > 1 else 1.0))
+    piped = p["DotStages"] * (0.2 if p["Group"] == 1 else 0.15) * products
+    registers = p["Pe"] * (p["AccBits"] * 1.2 + piped) + held + 25
     memories = _roms(roms, fabric)
     if p["InputStationary"] and p["Sf"] > 1 and p["Nf"] > 1:
         memories += _ram(p["Nf"], p["Pe"] * p["AccBits"], Style.LUT, fabric)
-    return Resources(lut=lut, ff=round(registers)), memories
+    return Resources(lut=round(lut), ff=round(registers)), memories
 
 
 def _dw(p: Mapping[str, int], roms: Sequence[Rom], fabric: Fabric) -> Parts:
@@ -139,11 +165,16 @@ def _delta(p: Mapping[str, int], roms: Sequence[Rom], fabric: Fabric) -> Parts:
     events, x_bits, w_bits = p["Events"], p["XBits"], p["WBits"]
     weights, _ = roms
     # A row: the products of all events, added up, and the accumulator.
+    shared = 0
     if x_bits == 1 and p["WKind"] == Kind.BIPOLAR:
         # The lowest bit of the parts is the same for all rows.
         part, products = _bits(events) + 1, 1.1 if events <= 2 else 2.2 * events - 2.4
     elif x_bits == 1:
         part, products = _bits(events) + w_bits + 1, 1.6 * events * (w_bits + 1)
+    elif p["WKind"] == Kind.BIPOLAR and p["Pe"] * events >= 8 and events > 1:
+        # Pairs of events.
+        part, products = _bits(events) + x_bits + 1, 0.5 * events * (x_bits + 3)
+        shared = events // 2 * (3 * x_bits + 4)
     elif p["WKind"] == Kind.BIPOLAR:
         part, products = _bits(events) + x_bits + 1, (0.7 if events == 1 else 1.0) * events * (x_bits + 1)
     else:
@@ -151,7 +182,7 @@ def _delta(p: Mapping[str, int], roms: Sequence[Rom], fabric: Fabric) -> Parts:
     row = products + p["AccBits"]
     registers = p["OutBits"] + (part if product_register(dict(p)) else 0)
     logic = Resources(
-        lut=round(p["Pe"] * row + 155 + 17 * events + p["Lanes"] * (2.7 + 1.9 * (x_bits - 1))),
+        lut=round(p["Pe"] * row + shared + 155 + 17 * events + p["Lanes"] * (2.7 + 1.9 * (x_bits - 1))),
         ff=round(p["Pe"] * registers + 115 + p["Lanes"] * (2 * x_bits + (x_bits > 1))),
     )
     total = Resources()
@@ -244,7 +275,7 @@ def parts(kernel: str, p: Mapping[str, int], roms: Sequence[Rom], fabric: Fabric
         case "bhc_mvu":
             return _mvu(p, roms, fabric)
         case "bhc_mvu_stream":
-            p = {**p, "InputStationary": 1, "Positions": 1}
+            p = {**p, "InputStationary": 1, "Positions": 1, "Group": 1}
             logic, memories = _mvu(p, roms, fabric)
             return logic + Resources(ff=p["Pe"] * p["Simd"] * p["WBits"]), memories
         case "bhc_dw":

@@ -171,8 +171,8 @@ GOWIN = Fabric(
     table=Limit(8, 2048),
     weights=Limit(8, 8192),
     logic={
-        "bhc_mvu": (2.1, 0.0),
-        "bhc_mvu_stream": (2.1, 0.0),
+        "bhc_mvu": (1.8, 0.0),
+        "bhc_mvu_stream": (1.8, 0.0),
         "bhc_dw": (2.6, 0.0),
         "bhc_delta": (2.2, 0.0),
         "bhc_window": (2.6, 0.0),

@@ -76,7 +76,7 @@ _DECLARATIONS = (
         "bhc_mvu",
         (
             *("XBits", "XKind", "WBits", "WKind", "Simd", "Pe", "Sf", "Nf", "InputStationary", "Positions"),
-            *("Classes", "AccBits", "Shift", "SignOut", "OutBits", "DotStages"),
+            *("Classes", "AccBits", "Shift", "SignOut", "OutBits", "DotStages", "Group"),
         ),
         memories=(_WEIGHTS, _BIAS, _CLASS),
     ),

@@ -246,6 +246,23 @@ def dot_stages(terms: int) -> int:
     return 1 if terms <= 128 else 2
 
 
+def shared_group(x: Operand, w: Operand, folding: Folding, *, constant: bool) -> int:
+    """Elements whose signed sums the rows of a bhc_mvu share, where that saves LUTs (docs/kernels.md); 1 for none.
+
+    constant: each row has the same weights in every cycle.
+    """
+    simd, pe, bits = folding.simd, folding.pe, x.bits
+    if w.kind != Kind.BIPOLAR:
+        return 1
+    if constant and bits == 1:
+        return 3 if simd >= 12 and pe >= 8 else 1
+    if constant and simd >= 12 and pe * bits > 8 * bits + 8:
+        return 4
+    if constant:
+        return 2 if simd >= 12 and pe * (bits - 1) > 2 * bits else 1
+    return 2 if bits > 2 and simd >= 6 and pe * (bits - 2) > (4 if simd < 12 else 2) * bits else 1
+
+
 def _out_bits(item: Layer) -> int:
     return 1 if item.accumulator.sign_out else item.result.type.bits
 
@@ -278,13 +295,16 @@ def mvu_params(item: Layer, mode: Mode, folding: Folding) -> Params:
         "SignOut": int(total.sign_out),
         "OutBits": _out_bits(item),
         "DotStages": dot_stages(folding.simd * x.bits * w.bits),
+        "Group": shared_group(x, w, folding, constant=nf * sf == 1),
     }
 
 
 def mvu_stream_params(item: Layer, folding: Folding) -> Params:
     """Parameters of bhc_mvu_stream."""
     params = mvu_params(item, Mode.STATIONARY, folding)
-    return {key: value for key, value in params.items() if key not in ("InputStationary", "Positions", "Classes")}
+    return {
+        key: value for key, value in params.items() if key not in ("InputStationary", "Positions", "Classes", "Group")
+    }
 
 
 def external_foldings(item: Layer) -> tuple[Folding, ...]:

@@ -94,6 +94,8 @@ module bhc_delta #(
   localparam int unsigned WordBits = BankDepth > 1 ? $clog2(BankDepth) : 1;
   localparam int unsigned StepBits = PlaceBits > BankBits ? PlaceBits - BankBits : 1;
   localparam bit ProductRegister = Events > 2 || XBits > 1 || WBits > 1;
+  // Rows share the sums and differences of pairs of events (bhc_pair_sum).
+  localparam bit Paired = XBits > 1 && WKind == 2 && Events > 1 && Pe * Events >= 8;
 
 `ifndef SYNTHESIS
   initial begin
@@ -437,7 +439,7 @@ module bhc_delta #(
   localparam int unsigned Pairs = (Events + 1) / 2;
   logic [2*Pairs-1:0] read;
   logic [2*Pairs*AddrBits-1:0] addr;
-  logic [Events*ChangeBits-1:0] change_q2;
+  logic [Events*ChangeBits-1:0] change_d2;
   localparam bit BlockRing = BankDepth * EventBits > 2048;
 
   for (genvar e = 0; e < Events; e++) begin : gen_bank
@@ -473,9 +475,7 @@ module bhc_delta #(
     assign unused = ^offset;
 
     // What is not there changes nothing: a difference of zero, or a bit that disagrees with the weight zero.
-    always_ff @(posedge clk_i) begin
-      if (en) change_q2[e*ChangeBits +: ChangeBits] <= mask_q1[e] ? changing : (XBits == 1 ? ChangeBits'(1) : '0);
-    end
+    assign change_d2[e*ChangeBits +: ChangeBits] = mask_q1[e] ? changing : (XBits == 1 ? ChangeBits'(1) : '0);
   end
   if (Events == 1) begin : gen_no_twin
     assign read[1] = 1'b0;
@@ -526,45 +526,74 @@ module bhc_delta #(
     assign unused = ^{odd_q2, half_q2};
   end
 
-  for (genvar p = 0; p < Pe; p++) begin : gen_products
-    if (Counted) begin : gen_agreements
-      logic [HalfBits-1:0] half;
-      always_comb begin
-        half = '0;
-        for (int unsigned e = 0; e < Events; e++) half += HalfBits'(weights[e*Pe+p] == change_q2[e]);
-        half -= half_q2;
-      end
-      assign part_d[p*PartBits +: PartBits] = {half, odd_q2};
-    end else begin : gen_sum
-      logic [Events*PartBits-1:0] products;
-      for (genvar e = 0; e < Events; e++) begin : gen_event
-        logic [ChangeBits-1:0] d;
-        logic [WBits-1:0] w;
-        logic signed [PartBits-1:0] product;
-        assign d = change_q2[e*ChangeBits +: ChangeBits];
-        assign w = weights[(e*Pe+p)*WBits +: WBits];
-        if (XBits == 1) begin : gen_weight
-          logic signed [PartBits-1:0] wide;
-          assign wide = $signed({{(PartBits-WBits){WKind == 1 && w[WBits-1]}}, w});
-          assign product = d[0] ? wide : -wide;
-        end else if (WKind == 2) begin : gen_difference
-          logic signed [PartBits-1:0] wide;
-          assign wide = $signed({{(PartBits-ChangeBits){d[ChangeBits-1]}}, d});
-          assign product = w[0] ? wide : -wide;
-        end else begin : gen_product
-          logic signed [PartBits-1:0] wide_d, wide_w;
-          assign wide_d = $signed({{(PartBits-ChangeBits){d[ChangeBits-1]}}, d});
-          assign wide_w = $signed({{(PartBits-WBits){WKind == 1 && w[WBits-1]}}, w});
-          assign product = wide_d * wide_w;
+  if (Paired) begin : gen_pairs
+    localparam int unsigned ValueBits = ChangeBits + 1;
+    logic [Events/2*ValueBits-1:0] sums_q2, differences_q2;
+    for (genvar i = 0; i < Events / 2; i++) begin : gen_pair
+      logic signed [ChangeBits-1:0] a, b;
+      assign {b, a} = change_d2[2*i*ChangeBits +: 2*ChangeBits];
+      always_ff @(posedge clk_i) begin
+        if (en) begin
+          sums_q2[i*ValueBits +: ValueBits] <= -(ValueBits'(a) + ValueBits'(b));
+          differences_q2[i*ValueBits +: ValueBits] <= ValueBits'(b) - ValueBits'(a);
         end
-        assign products[e*PartBits +: PartBits] = product;
       end
-      logic [PartBits-1:0] total;
-      always_comb begin
-        total = '0;
-        for (int unsigned e = 0; e < Events; e++) total += products[e*PartBits +: PartBits];
+    end
+    for (genvar p = 0; p < Pe; p++) begin : gen_row
+      logic [Events-1:0] w;
+      logic [PartBits-1:0] sum;
+      for (genvar e = 0; e < Events; e++) begin : gen_weight
+        assign w[e] = weights[e*Pe+p];
       end
-      assign part_d[p*PartBits +: PartBits] = total;
+      bhc_pair_sum #(.ValueBits(ValueBits), .Pairs(Events / 2), .OutBits(PartBits)) u_sum (
+        .clk_i, .en_i(en), .sums_i(sums_q2), .differences_i(differences_q2), .odd_i(1'b0), .w_i(w), .sum_o(sum));
+      // All offsets together are the weight of the sign bit.
+      assign part_d[p*PartBits +: PartBits] = {~sum[PartBits-1], sum[PartBits-2:0]};
+    end
+  end else begin : gen_single
+    logic [Events*ChangeBits-1:0] change_q2;
+    always_ff @(posedge clk_i) if (en) change_q2 <= change_d2;
+
+    for (genvar p = 0; p < Pe; p++) begin : gen_products
+      if (Counted) begin : gen_agreements
+        logic [HalfBits-1:0] half;
+        always_comb begin
+          half = '0;
+          for (int unsigned e = 0; e < Events; e++) half += HalfBits'(weights[e*Pe+p] == change_q2[e]);
+          half -= half_q2;
+        end
+        assign part_d[p*PartBits +: PartBits] = {half, odd_q2};
+      end else begin : gen_sum
+        logic [Events*PartBits-1:0] products;
+        for (genvar e = 0; e < Events; e++) begin : gen_event
+          logic [ChangeBits-1:0] d;
+          logic [WBits-1:0] w;
+          logic signed [PartBits-1:0] product;
+          assign d = change_q2[e*ChangeBits +: ChangeBits];
+          assign w = weights[(e*Pe+p)*WBits +: WBits];
+          if (XBits == 1) begin : gen_weight
+            logic signed [PartBits-1:0] wide;
+            assign wide = $signed({{(PartBits-WBits){WKind == 1 && w[WBits-1]}}, w});
+            assign product = d[0] ? wide : -wide;
+          end else if (WKind == 2) begin : gen_difference
+            logic signed [PartBits-1:0] wide;
+            assign wide = $signed({{(PartBits-ChangeBits){d[ChangeBits-1]}}, d});
+            assign product = w[0] ? wide : -wide;
+          end else begin : gen_product
+            logic signed [PartBits-1:0] wide_d, wide_w;
+            assign wide_d = $signed({{(PartBits-ChangeBits){d[ChangeBits-1]}}, d});
+            assign wide_w = $signed({{(PartBits-WBits){WKind == 1 && w[WBits-1]}}, w});
+            assign product = wide_d * wide_w;
+          end
+          assign products[e*PartBits +: PartBits] = product;
+        end
+        logic [PartBits-1:0] total;
+        always_comb begin
+          total = '0;
+          for (int unsigned e = 0; e < Events; e++) total += products[e*PartBits +: PartBits];
+        end
+        assign part_d[p*PartBits +: PartBits] = total;
+      end
     end
   end
   if (ProductRegister) begin : gen_register

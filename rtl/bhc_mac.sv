@@ -3,6 +3,9 @@
 //   acc = bias + sum over the products from a first to a last one of (raw << Shift)     (bhc_dot's raw; Shift 0 or 1)
 //   SignOut = 1: an output lane is (acc >= 0), OutBits = 1;   SignOut = 0: it is acc[OutBits-1:0].
 //
+// Group > 1, for bipolar weights: x_i are the signed sums of groups of so many elements (bhc_sums), which the rows share, and
+// bhc_group_dot takes the place of bhc_dot.
+//
 // A dot product of Simd elements for each of Pe outputs enters in a cycle with en_o and valid_i; x_i and w_i belong to it one
 // cycle later and are held while en_o is low: they are registers that en_o enables. first_i, last_i: of Sf that are added
 // up. nf_i: the accumulator, bias_addr_i: where it begins. Products of one accumulator follow each other, or, with
@@ -27,11 +30,14 @@ module bhc_mac #(
   parameter int unsigned SignOut = 0,
   parameter int unsigned OutBits = 8,
   parameter int unsigned DotStages = 0,
+  parameter int unsigned Group = 1,
   parameter int unsigned ConstWeights = 0,
   parameter logic [Pe*Simd*WBits-1:0] WeightsInit = '0,
   parameter int unsigned BiasStyle = 0,
   parameter BiasFile = "",
   parameter logic [Pe*AccBits-1:0] BiasInit = '0,
+  localparam int unsigned ValueBits = XBits + Group / 2,
+  localparam int unsigned HeldBits = (Simd / Group << (Group - 1)) * ValueBits + Simd % Group * XBits,
   localparam int unsigned NfBits = Nf > 1 ? $clog2(Nf) : 1,
   localparam int unsigned BiasBits = Classes * Nf > 1 ? $clog2(Classes * Nf) : 1
 ) (
@@ -43,18 +49,20 @@ module bhc_mac #(
   input  logic                     last_i,
   input  logic [NfBits-1:0]        nf_i,
   input  logic [BiasBits-1:0]      bias_addr_i,
-  input  logic [Simd*XBits-1:0]    x_i,
+  input  logic [HeldBits-1:0]      x_i,
   input  logic [Pe*Simd*WBits-1:0] w_i,
   output logic                     update_o,
   output logic                     out_valid_o,
   input  logic                     out_ready_i,
   output logic [Pe*OutBits-1:0]    out_data_o
 );
-  localparam int unsigned RawBits = $clog2(Simd * ((1 << XBits) - 1) * ((1 << WBits) - 1) + 1);
+  localparam int unsigned RawBits =
+    $clog2((Simd / Group + Simd % Group) * ((1 << ValueBits) - 1) * ((1 << WBits) - 1) + 1);
   // Only the bits above Shift are ever added to; the rest of the bias passes by.
   localparam int unsigned SumBits = AccBits - Shift;
 
 `ifndef SYNTHESIS
+  initial assert (Group == 1 || WKind == 2) else $error("bhc_mac: shared sums are for bipolar weights");
   initial assert (Shift <= 1 && Shift < AccBits && OutBits <= AccBits && (SignOut == 0 || OutBits == 1))
     else $error("bhc_mac: no such output");
 `endif
@@ -101,17 +109,25 @@ module bhc_mac #(
   logic [Pe*SumBits-1:0] old_sum;  // partial sums before this beat
   logic [Pe*SumBits-1:0] sum;
   for (genvar p = 0; p < Pe; p++) begin : gen_pe
-    logic [RawBits-1:0] raw;
+    logic [RawBits-1:0] raw, excess;  // excess is a constant that raw counts too much
     logic unused;
-    assign unused = ^raw;  // the accumulator may be the narrower one
+    assign unused = ^{raw, excess};  // the accumulator may be the narrower one
     logic [SumBits-1:0] base;
-    bhc_dot #(
-      .XBits(XBits), .XKind(XKind), .WBits(WBits), .WKind(WKind), .Simd(Simd), .Stages(DotStages),
-      .ConstWeights(ConstWeights), .Weights(WeightsInit[p*Simd*WBits +: Simd*WBits])
-    ) u_dot (.clk_i, .en_i(en_o), .x_i, .w_i(w_i[p*Simd*WBits +: Simd*WBits]), .raw_o(raw));
+    if (Group == 1) begin : gen_elements
+      bhc_dot #(
+        .XBits(XBits), .XKind(XKind), .WBits(WBits), .WKind(WKind), .Simd(Simd), .Stages(DotStages),
+        .ConstWeights(ConstWeights), .Weights(WeightsInit[p*Simd*WBits +: Simd*WBits])
+      ) u_dot (.clk_i, .en_i(en_o), .x_i, .w_i(w_i[p*Simd*WBits +: Simd*WBits]), .raw_o(raw));
+      assign excess = '0;
+    end else begin : gen_groups
+      bhc_group_dot #(
+        .XBits(XBits), .Simd(Simd), .Group(Group), .Stages(DotStages), .ConstWeights(ConstWeights),
+        .Weights(WeightsInit[p*Simd +: Simd])
+      ) u_dot (.clk_i, .en_i(en_o), .sums_i(x_i), .w_i(w_i[p*Simd +: Simd]), .raw_o(raw), .excess_o(excess));
+    end
     // With SignOut the sums are kept in offset binary, whose top bit is the answer itself.
     assign bias_sum[p*SumBits +: SumBits] =
-      bias[p*AccBits+Shift +: SumBits] ^ (SignOut != 0 ? SumBits'(1) << (SumBits - 1) : '0);
+      (bias[p*AccBits+Shift +: SumBits] ^ (SignOut != 0 ? SumBits'(1) << (SumBits - 1) : '0)) - SumBits'(excess);
     assign base = acc_first ? bias_sum[p*SumBits +: SumBits] : old_sum[p*SumBits +: SumBits];
     assign sum[p*SumBits +: SumBits] = SumBits'(raw) + base;
   end

@@ -10,6 +10,9 @@
 // Cycles a window: Positions * Nf * Sf, either way. Latency from taking a position's last beat to the first output beat that
 // needs it: 2 + DotStages (InputStationary = 1: that of nf = 0, the others follow one a cycle).
 //
+// Group > 1, for bipolar weights: the rows share the signed sums of groups of so many elements (bhc_sums), as bhc_group_dot wants
+// them. It changes nothing but the LUTs that the unit takes.
+//
 // weights: Nf*Sf words in order of use, word [Pe][Simd][WBits].  bias: Classes*Nf words [Pe][AccBits], address class*Nf + nf.
 // ClassFile: Positions words of ceil(log2(Classes)) bits, unused when Classes = 1.
 // One enable stalls the whole pipeline while an output beat waits: in_ready_o depends combinationally on out_ready_i
@@ -31,6 +34,7 @@ module bhc_mvu #(
   parameter int unsigned SignOut = 0,
   parameter int unsigned OutBits = 8,
   parameter int unsigned DotStages = 0,
+  parameter int unsigned Group = 1,
   parameter int unsigned WeightsStyle = 0,
   parameter WeightsFile = "",
   parameter logic [Pe*Simd*WBits-1:0] WeightsInit = '0,
@@ -54,6 +58,7 @@ module bhc_mvu #(
   localparam int unsigned PosBits = Positions > 1 ? $clog2(Positions) : 1;
   localparam int unsigned ClassBits = Classes > 1 ? $clog2(Classes) : 1;
   localparam int unsigned BiasBits = Classes * Nf > 1 ? $clog2(Classes * Nf) : 1;
+  localparam int unsigned HeldBits = (Simd / Group << (Group - 1)) * (XBits + Group / 2) + Simd % Group * XBits;
 
   // ---- Issue: one (beat, nf) pair a cycle enters the pipeline.
   logic en;  // the pipeline advances
@@ -83,9 +88,14 @@ module bhc_mvu #(
     end
   end
 
-  logic [Simd*XBits-1:0] x_q;
+  logic [HeldBits-1:0] x, x_q;
   logic [Pe*Simd*WBits-1:0] w;
-  always_ff @(posedge clk_i) if (en & ~held) x_q <= in_data_i;
+  if (Group == 1) begin : gen_elements
+    assign x = in_data_i;
+  end else begin : gen_sums
+    bhc_sums #(.XBits(XBits), .XKind(XKind), .Simd(Simd), .Group(Group)) u_sums (.x_i(in_data_i), .sums_o(x));
+  end
+  always_ff @(posedge clk_i) if (en & ~held) x_q <= x;
 
   bhc_rom #(
     .Width(Pe * Simd * WBits), .Depth(Nf * Sf), .Style(WeightsStyle), .File(WeightsFile), .Init(WeightsInit)
@@ -116,7 +126,7 @@ module bhc_mvu #(
   bhc_mac #(
     .XBits(XBits), .XKind(XKind), .WBits(WBits), .WKind(WKind), .Simd(Simd), .Pe(Pe), .Sf(Sf), .Nf(Nf),
     .InputStationary(InputStationary), .Classes(Classes), .AccBits(AccBits), .Shift(Shift), .SignOut(SignOut),
-    .OutBits(OutBits), .DotStages(DotStages), .ConstWeights(Nf * Sf == 1 ? 1 : 0), .WeightsInit(WeightsInit),
+    .OutBits(OutBits), .DotStages(DotStages), .Group(Group), .ConstWeights(Nf * Sf == 1 ? 1 : 0), .WeightsInit(WeightsInit),
     .BiasStyle(BiasStyle), .BiasFile(BiasFile), .BiasInit(BiasInit)
   ) u_mac (
     .clk_i, .rst_ni, .en_o(en), .valid_i(present), .first_i(sf_q == '0), .last_i(last_sf), .nf_i(nf_q),

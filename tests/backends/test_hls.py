@@ -150,7 +150,7 @@ def test_styles_place_memories() -> None:
         mvu |= {"InputStationary": 1, "Classes": 1, "AccBits": 8, "Shift": 1, "SignOut": 1, "OutBits": 1}
         weights = Memory("weights", 140, style, rng.integers(0, 256, (2, 18), np.uint8))
         bias = Memory("bias", 16, Style.LUT, rng.integers(0, 256, (2, 2), np.uint8))
-        stage = Stage("fc", "bhc_mvu", {**mvu, "DotStages": 1}, ("a",), ("b",), (weights, bias))
+        stage = Stage("fc", "bhc_mvu", {**mvu, "DotStages": 1, "Group": 1}, ("a",), ("b",), (weights, bias))
         streams = {"a": Stream("a", 70, 1, Kind.BIPOLAR, 1, "a"), "b": Stream("b", 2, 1, Kind.BIPOLAR, 2, "b")}
         plan = hls.emit(Pipeline("fc", streams, (stage,), "a", "b", 100.0, 2, 9))
         assert "static const std::uint64_t mem_fc_weights[2][2][2] = {" in plan.files["hls/memories.hpp"].decode()

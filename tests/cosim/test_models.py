@@ -25,7 +25,7 @@ COMMITTED = {
     "models/causal_dynamo.onnx": 9000,
     "models/causal_bipolar_ts.onnx": 3000,
     "models/separable_ts.onnx": 8000,
-    "zoo/models/hapt_bornagain.onnx": 20_000,
+    "zoo/models/hapt_bornagain.onnx": 1700,
     "zoo/models/motionsense_bornagain.onnx": 20_000,
 }
 SHARED = {

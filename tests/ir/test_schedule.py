@@ -5,11 +5,13 @@ import pytest
 
 from bhc.diagnostics import BhcError
 from bhc.ir import passes, pipeline
+from bhc.ir.arithmetic import Operand
 from bhc.ir.graph import Builder, Graph
+from bhc.ir.layers import shared_group
 from bhc.ir.ops import Add, Concat, Conv, Dense, IntArray, MaxPool, Pads, SumPool, Threshold
 from bhc.ir.pipeline import Folding, Pipeline, Resources
 from bhc.ir.schedule import Fit, Goal, Rate, Target, schedule
-from bhc.ir.types import Range, Type
+from bhc.ir.types import Kind, Range, Type
 
 BOARD = Resources(lut=53200, ff=106400, bram=140, dsp=220)
 
@@ -54,6 +56,26 @@ def residual(kernel: int) -> Graph:
 
 def build(graph: Graph, goal: Goal, foldings: dict[str, Folding] | None = None) -> Pipeline:
     return schedule(passes.run(graph), "test", Target(100.0, BOARD, goal, foldings or {}))
+
+
+@pytest.mark.parametrize(
+    ("bits", "pe", "simd", "constant", "group"),
+    [
+        (8, 8, 54, False, 2),
+        (8, 1, 54, False, 1),
+        (8, 8, 3, False, 1),
+        (2, 64, 54, False, 1),
+        (1, 64, 576, False, 1),
+        (8, 8, 54, True, 2),
+        (8, 64, 54, True, 4),
+        (1, 64, 576, True, 3),
+        (1, 4, 576, True, 1),
+    ],
+)
+def test_rows_share_sums_where_that_saves(bits: int, pe: int, simd: int, constant: bool, group: int) -> None:
+    x, bipolar, signed = Operand(Kind.UNSIGNED, bits), Operand(Kind.BIPOLAR, 1), Operand(Kind.SIGNED, 4)
+    assert shared_group(x, bipolar, Folding(pe, simd), constant=constant) == group
+    assert shared_group(x, signed, Folding(pe, simd), constant=constant) == 1
 
 
 @pytest.mark.parametrize("cycles", [64, 200, 1000, 10**9])

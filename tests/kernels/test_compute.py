@@ -99,8 +99,11 @@ def out_words(acc: Array, sign_out: int) -> Array:
 
 
 def draw_mvu(random: Random, tag: str, fixed: Mapping[str, int] | None = None) -> Trial:
-    """`fixed`: folding that must be covered whatever is drawn."""
-    (x_bits, x_kind), (w_bits, w_kind) = x_type, w_type = draw_types(random)
+    """`fixed`: folding, and perhaps the encoding of x by bipolar weights, that must be covered whatever is drawn."""
+    x_type, w_type = draw_types(random)
+    if fixed is not None and "XBits" in fixed:
+        x_type, w_type = (fixed["XBits"], fixed["XKind"]), (1, 2)
+    (x_bits, x_kind), (w_bits, w_kind) = x_type, w_type
     chosen = {
         "Simd": random.choice([1, 2, 3, 5, 11, 16, 33, 70]),
         "Pe": random.choice([1, 2, 3]),
@@ -108,6 +111,7 @@ def draw_mvu(random: Random, tag: str, fixed: Mapping[str, int] | None = None) -
         "Nf": random.choice([1, 2, 3, 4]),
         "InputStationary": random.randrange(2),
         "DotStages": random.randrange(3),
+        "Group": 1,
         "SignOut": random.randrange(2),
         **(fixed or {}),
     }
@@ -281,10 +285,42 @@ MVU_CORNERS: list[dict[str, int]] = [
 ]
 
 
+# Rows that share sums of groups: {pairs; constant: pairs, fours, of bits threes} x {no, one, more elements left}.
+GROUP_CORNERS: list[dict[str, int]] = [
+    {"XBits": 8, "XKind": 1, "Group": 2, "Simd": 6, "Pe": 6, "Nf": 3, "DotStages": 1},
+    {"XBits": 8, "XKind": 1, "Group": 2, "Simd": 55, "Pe": 3, "Nf": 2, "DotStages": 2},
+    {"XBits": 3, "XKind": 0, "Group": 2, "Simd": 13, "Pe": 7, "Sf": 3, "Nf": 2, "InputStationary": 1, "DotStages": 0},
+    {"XBits": 3, "XKind": 1, "Group": 2, "Simd": 13, "Pe": 7, "Sf": 3, "Nf": 2, "InputStationary": 0, "DotStages": 1},
+    {"XBits": 8, "XKind": 1, "Group": 2, "Simd": 13, "Pe": 3, "Sf": 1, "Nf": 1, "DotStages": 1},
+    {"XBits": 2, "XKind": 0, "Group": 2, "Simd": 12, "Pe": 5, "Sf": 1, "Nf": 1, "DotStages": 2},
+    {"XBits": 8, "XKind": 1, "Group": 4, "Simd": 26, "Pe": 10, "Sf": 1, "Nf": 1, "DotStages": 2},
+    {"XBits": 3, "XKind": 0, "Group": 4, "Simd": 12, "Pe": 11, "Sf": 1, "Nf": 1, "DotStages": 1},
+    {"XBits": 1, "XKind": 2, "Group": 3, "Simd": 48, "Pe": 8, "Sf": 1, "Nf": 1, "DotStages": 2},
+    {"XBits": 1, "XKind": 0, "Group": 3, "Simd": 31, "Pe": 9, "Sf": 1, "Nf": 1, "DotStages": 1},
+    {"XBits": 1, "XKind": 1, "Group": 3, "Simd": 14, "Pe": 8, "Sf": 1, "Nf": 1, "DotStages": 0},
+]
+
+
+def draw_group(random: Random) -> dict[str, int]:
+    """A folding with shared sums."""
+    constant = random.random() < 0.3
+    x_bits = random.randrange(1 if constant else 2, 9)
+    group = 3 if x_bits == 1 else random.choice([2, 4]) if constant else 2
+    folds = {"Sf": 1, "Nf": 1} if constant else {"Sf": random.randrange(1, 4), "Nf": random.randrange(2, 4)}
+    simd, pe = group + random.randrange(20), random.randrange(1, 17)
+    return {"XBits": x_bits, "XKind": random.randrange(2), "Group": group, "Simd": simd, "Pe": pe, **folds}
+
+
 def mvu_trials(seed: int) -> list[Trial]:
     random = Random(seed)
     fixed = [*MVU_CORNERS, *({} for _ in range(8))]
     return [draw_mvu(random, f"mvu{index}", folding) for index, folding in enumerate(fixed)]
+
+
+def group_trials(seed: int) -> list[Trial]:
+    random = Random(seed)
+    fixed = GROUP_CORNERS if seed == 1 else [draw_group(random) for _ in range(9)]
+    return [draw_mvu(random, f"group{index}", folding) for index, folding in enumerate(fixed)]
 
 
 def dw_trials(seed: int) -> list[Trial]:
@@ -298,7 +334,7 @@ def threshold_trials(seed: int) -> list[Trial]:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-@pytest.mark.parametrize("draw", [mvu_trials, dw_trials, threshold_trials])
+@pytest.mark.parametrize("draw", [mvu_trials, group_trials, dw_trials, threshold_trials])
 def test_compute_kernel(tmp_path: Path, draw: Callable[[int], list[Trial]], seed: int) -> None:
     trials = draw(seed)
     for trial in trials:

@@ -209,6 +209,11 @@ CORNERS: list[dict[str, int]] = [
     },
     {**BINARY, "Lanes": 24, "Chunks": 3, "Taps": 1, "D": 1, "Stride": 1, "Columns": 1, "Events": 2},
     {**BINARY, "Lanes": 8, "Taps": 2, "D": 2, "Stride": 5, "Columns": 0, "Events": 8},
+    # Rows that share the sums of pairs of events.
+    {"XBits": 8, "XKind": 1, "WBits": 1, "WKind": 2, "Lanes": 6, "Pe": 4, "Events": 8},
+    {"XBits": 3, "XKind": 0, "WBits": 1, "WKind": 2, "Lanes": 9, "Pe": 5, "Events": 4},
+    {"XBits": 2, "XKind": 1, "WBits": 1, "WKind": 2, "Lanes": 3, "Pe": 4, "Events": 2},
+    {"XBits": 4, "XKind": 1, "WBits": 1, "WKind": 2, "Lanes": 16, "Pe": 4, "Events": 16},
     {"XBits": 1, "XKind": 1, "WBits": 1, "WKind": 2, "Lanes": 5, "Taps": 4, "D": 4, "Stride": 3, "Events": 4},
     {"XBits": 1, "XKind": 0, "WBits": 2, "WKind": 1, "Lanes": 1, "Chunks": 1, "Taps": 2, "Pe": 1, "Nf": 1},
     {**BINARY, "Lanes": 1, "Chunks": 1, "Taps": 1, "Pe": 1, "Nf": 1, "Events": 1, "D": 1, "Stride": 1, "Columns": 0},

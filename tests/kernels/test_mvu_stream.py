@@ -9,7 +9,7 @@ from tests.kernels.batch import Case, build_batch
 from tests.kernels.harness import Bits
 from tests.kernels.test_compute import WINDOWS, Trial, draw_mvu
 
-NOT_OF_A_STREAM = ("InputStationary", "Positions", "Classes", "WeightsStyle", "WeightsFile", "WeightsInit")
+NOT_OF_A_STREAM = ("InputStationary", "Positions", "Classes", "Group", "WeightsStyle", "WeightsFile", "WeightsInit")
 #: No accumulator, one in a register, and a memory of them.
 CORNERS: list[dict[str, int]] = [
     {"Sf": 1, "Nf": 1, "Simd": 16},

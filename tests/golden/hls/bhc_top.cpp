@@ -31,7 +31,7 @@ static void u_conv0(bhc::stream<8, 16> &in, bhc::stream<16, 2> &out, unsigned wi
   bhc::mvu<
       /*XBits=*/4, /*XKind=*/1, /*WBits=*/3, /*WKind=*/1, /*Simd=*/2, /*Pe=*/2, /*Sf=*/3, /*Nf=*/2,
       /*InputStationary=*/0, /*Positions=*/16, /*Classes=*/1, /*AccBits=*/10, /*Shift=*/0, /*SignOut=*/0, /*OutBits=*/8,
-      /*DotStages=*/1
+      /*DotStages=*/1, /*Group=*/1
   >(in, out, mem_conv0_weights, mem_conv0_bias, no_classes, windows * 16);
 }
 
@@ -81,7 +81,7 @@ static void u_conv1a(bhc::stream<8, 16> &in, bhc::stream<14, 2> &out, unsigned w
   bhc::mvu<
       /*XBits=*/2, /*XKind=*/0, /*WBits=*/3, /*WKind=*/1, /*Simd=*/4, /*Pe=*/2, /*Sf=*/3, /*Nf=*/2,
       /*InputStationary=*/0, /*Positions=*/16, /*Classes=*/1, /*AccBits=*/9, /*Shift=*/0, /*SignOut=*/0, /*OutBits=*/7,
-      /*DotStages=*/1
+      /*DotStages=*/1, /*Group=*/1
   >(in, out, mem_conv1a_weights, mem_conv1a_bias, no_classes, windows * 16);
 }
 
@@ -123,7 +123,7 @@ static void u_conv1b(bhc::stream<8, 16> &in, bhc::stream<14, 2> &out, unsigned w
   bhc::mvu<
       /*XBits=*/2, /*XKind=*/0, /*WBits=*/3, /*WKind=*/1, /*Simd=*/4, /*Pe=*/2, /*Sf=*/3, /*Nf=*/2,
       /*InputStationary=*/0, /*Positions=*/16, /*Classes=*/1, /*AccBits=*/9, /*Shift=*/0, /*SignOut=*/0, /*OutBits=*/7,
-      /*DotStages=*/1
+      /*DotStages=*/1, /*Group=*/1
   >(in, out, mem_conv1b_weights, mem_conv1b_bias, no_classes, windows * 16);
 }
 
@@ -191,7 +191,7 @@ static void u_conv2a(bhc::stream<8, 16> &in, bhc::stream<14, 2> &out, unsigned w
   bhc::mvu<
       /*XBits=*/2, /*XKind=*/0, /*WBits=*/3, /*WKind=*/1, /*Simd=*/4, /*Pe=*/2, /*Sf=*/3, /*Nf=*/2,
       /*InputStationary=*/0, /*Positions=*/16, /*Classes=*/1, /*AccBits=*/9, /*Shift=*/0, /*SignOut=*/0, /*OutBits=*/7,
-      /*DotStages=*/1
+      /*DotStages=*/1, /*Group=*/1
   >(in, out, mem_conv2a_weights, mem_conv2a_bias, no_classes, windows * 16);
 }
 
@@ -233,7 +233,7 @@ static void u_conv2b(bhc::stream<8, 16> &in, bhc::stream<14, 2> &out, unsigned w
   bhc::mvu<
       /*XBits=*/2, /*XKind=*/0, /*WBits=*/3, /*WKind=*/1, /*Simd=*/4, /*Pe=*/2, /*Sf=*/3, /*Nf=*/2,
       /*InputStationary=*/0, /*Positions=*/16, /*Classes=*/1, /*AccBits=*/9, /*Shift=*/0, /*SignOut=*/0, /*OutBits=*/7,
-      /*DotStages=*/1
+      /*DotStages=*/1, /*Group=*/1
   >(in, out, mem_conv2b_weights, mem_conv2b_bias, no_classes, windows * 16);
 }
 
@@ -289,7 +289,7 @@ static void u_fc(bhc::stream<24, 16> &in, bhc::stream<10, 2> &out, unsigned wind
   bhc::mvu<
       /*XBits=*/6, /*XKind=*/0, /*WBits=*/3, /*WKind=*/1, /*Simd=*/4, /*Pe=*/1, /*Sf=*/1, /*Nf=*/3,
       /*InputStationary=*/1, /*Positions=*/1, /*Classes=*/1, /*AccBits=*/11, /*Shift=*/0, /*SignOut=*/0, /*OutBits=*/10,
-      /*DotStages=*/1
+      /*DotStages=*/1, /*Group=*/1
   >(in, out, mem_fc_weights, mem_fc_bias, no_classes, windows);
 }
 
