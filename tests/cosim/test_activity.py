@@ -99,7 +99,7 @@ def test_nothing_else_is_different(folder: Path) -> None:
 
 
 ALL = (1 << 64) - 1
-_HEAP = "u_dot.gen_heap.u_heap.gen_compress.u_next.gen_compress.u_next.gen_rows.data"
+_HEAP = "gen_elements.u_dot.gen_heap.u_heap.gen_compress.u_next.gen_compress.u_next.gen_rows.data"
 #: Every register, by reading the modules, and which of its bits are registers.
 REGISTERS: dict[str, dict[str, int]] = {
     "conv": {
