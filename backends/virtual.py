@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from bhc.backends import netlist
 from bhc.backends.plan import BuildPlan
@@ -42,37 +43,45 @@ class Faults:
 NO_FAULTS = Faults()
 
 
-def build(pipeline: Pipeline, workdir: Path, family: Family | None = None) -> Path:
-    """The program that simulates the board. family: simulate the netlist for it, mapped as one module with the shell.
+def program(
+    design: BuildPlan, top: str, driver: str, others: BuildPlan, name: str, workdir: Path, family: Family | None
+) -> Path:
+    """The program that simulates a board: a design with its shell, in Verilator, inside a driver of backends/.
 
-    Raises BhcError (BHC501..BHC504; of a netlist BHC515).
+    others: what else the driver includes. name: of the folder in DIR/build, and of the logs. family: simulate the
+    netlist for it, mapped as one module with the shell. Raises BhcError (BHC501..BHC504; of a netlist BHC515).
     """
-    name = "board" if family is None else "board-netlist"
+    name = name if family is None else f"{name}-netlist"
     directory, logs = (workdir / "build" / name).resolve(), (workdir / "logs").resolve()
-    driver = BuildPlan({_DRIVER: (files("bhc") / "backends" / _DRIVER).read_bytes()})
-    sources, cells = emit_uart(pipeline, CLOCKS_PER_BIT) | driver, tuple[str, ...]()
+    around = others | BuildPlan({driver: (files("bhc") / "backends" / driver).read_bytes()})
+    sources, cells = design | around, tuple[str, ...]()
     if family is not None:
-        mapped = netlist.flatten(emit_uart(pipeline, CLOCKS_PER_BIT), family, TOP, workdir)
-        sources, cells = netlist.plan(mapped, sources), netlist.options(family)
+        sources = netlist.plan(netlist.flatten(design, family, top, workdir), sources)
+        cells = netlist.options(family)
     made_of = recipe(sources)
     write(sources, directory)
     if is_current(directory, made_of):
         return directory / "simulator"
     clear(directory)
     tool, _ = find_verilator()
-    verilate(tool, sources, TOP, directory, logs / f"{name}-verilator.log", (*FLAGS, "--Mdir", "model", *cells))
-    return compile_program(directory, logs, name, _DRIVER, made_of)
+    verilate(tool, sources, top, directory, logs / f"{name}-verilator.log", (*FLAGS, "--Mdir", "model", *cells))
+    return compile_program(directory, logs, name, driver, made_of)
 
 
-class VirtualBoard:
-    """A running board; `terminal` is the path of its serial port. It ends with `close`, or with this process."""
+def build(pipeline: Pipeline, workdir: Path, family: Family | None = None) -> Path:
+    """The program that simulates a board with a UART: see `program`."""
+    return program(emit_uart(pipeline, CLOCKS_PER_BIT), TOP, _DRIVER, BuildPlan({}), "board", workdir, family)
 
-    def __init__(self, simulator: Path, faults: Faults = NO_FAULTS, clocks: int = CLOCKS_PER_BIT) -> None:
+
+class Running:
+    """A simulated board that runs; it ends with `close`, or with this process. greeting: its first line, when it is ready."""
+
+    def __init__(self, simulator: Path, *arguments: object) -> None:
         self.cycles = 0
         log = simulator.parent / "board.log"
         with file_errors("write", log), log.open("wb") as errors:
             self._process = subprocess.Popen(
-                [str(simulator), *(str(n) for n in (clocks, faults.seed, faults.every, faults.unplug))],
+                [str(simulator), *map(str, arguments)],
                 cwd=simulator.parent,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -80,8 +89,8 @@ class VirtualBoard:
                 start_new_session=True,
             )
         assert self._process.stdout is not None
-        self.terminal = self._process.stdout.readline().decode().strip()
-        if not self.terminal:
+        self.greeting = self._process.stdout.readline().decode().strip()
+        if not self.greeting:
             self._process.wait()
             raise fail("BHC502", f"the virtual board does not start:\n{tail(log)}", origin=str(log))
 
@@ -97,10 +106,18 @@ class VirtualBoard:
         word, _, count = out.partition(b" ")
         self.cycles = int(count) if word == b"cycles" else 0
 
-    def __enter__(self) -> VirtualBoard:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class VirtualBoard(Running):
+    """A running board; `terminal` is the path of its serial port."""
+
+    def __init__(self, simulator: Path, faults: Faults = NO_FAULTS, clocks: int = CLOCKS_PER_BIT) -> None:
+        super().__init__(simulator, clocks, faults.seed, faults.every, faults.unplug)
+        self.terminal = self.greeting

@@ -5,19 +5,15 @@ The simulator is built in DIR/build/zynq and kept until the design changes. bhc.
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
 
-from bhc.backends import netlist
 from bhc.backends.plan import BuildPlan
-from bhc.backends.runner import end, file_errors, find_verilator, tail, write
-from bhc.backends.verilated import FLAGS, clear, compile_program, is_current, recipe, verilate
+from bhc.backends.runner import file_errors
+from bhc.backends.virtual import Running, program
 from bhc.backends.zynq import TOP, emit_zynq
-from bhc.diagnostics import fail
 from bhc.ir.fabric import Family
 from bhc.ir.pipeline import Pipeline
 
@@ -29,7 +25,6 @@ SOCKET, MEMORY = "registers", "memory"
 BASE = 0x1000_0000
 #: Of memory, besides the weights: for all other buffers.
 _BUFFER_BYTES = 4 << 20
-_GRACE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,29 +52,15 @@ NO_FAULTS = Faults()
 
 
 def build(pipeline: Pipeline, workdir: Path, family: Family | None = None) -> Path:
-    """The program that simulates the Zynq. family: simulate the netlist for it, mapped as one module with the shell.
-
-    Raises BhcError (BHC501..BHC504; of a netlist BHC515).
-    """
-    name = "zynq" if family is None else "zynq-netlist"
-    directory, logs = (workdir / "build" / name).resolve(), (workdir / "logs").resolve()
+    """The program that simulates the Zynq: see `virtual.program`."""
     masters = ("m_axi", *(f"m_axi_w{number}" for number in range(len(pipeline.external))))
-    texts: dict[str, bytes | str] = {
-        name: (files("bhc") / "backends" / name).read_bytes() for name in (_DRIVER, _MODEL)
-    }
-    texts["zynq_ports.inc"] = "".join(f"READER({name})\n" for name in masters)
-    sources, cells = emit_zynq(pipeline) | BuildPlan(texts), tuple[str, ...]()
-    if family is not None:
-        mapped = netlist.flatten(emit_zynq(pipeline), family, TOP, workdir)
-        sources, cells = netlist.plan(mapped, sources), netlist.options(family)
-    made_of = recipe(sources)
-    write(sources, directory)
-    if is_current(directory, made_of):
-        return directory / "simulator"
-    clear(directory)
-    tool, _ = find_verilator()
-    verilate(tool, sources, TOP, directory, logs / f"{name}-verilator.log", (*FLAGS, "--Mdir", "model", *cells))
-    return compile_program(directory, logs, name, _DRIVER, made_of)
+    others = BuildPlan(
+        {
+            _MODEL: (files("bhc") / "backends" / _MODEL).read_bytes(),
+            "zynq_ports.inc": "".join(f"READER({name})\n" for name in masters),
+        }
+    )
+    return program(emit_zynq(pipeline), TOP, _DRIVER, others, "zynq", workdir, family)
 
 
 def _memory_bytes(pipeline: Pipeline) -> int:
@@ -87,11 +68,10 @@ def _memory_bytes(pipeline: Pipeline) -> int:
     return _BUFFER_BYTES + sum(8 * item.memory.depth + 2 * 4096 for item in pipeline.external)
 
 
-class VirtualZynq:
-    """A running Zynq; `directory` is where programs reach it. It ends with `close`, or with this process."""
+class VirtualZynq(Running):
+    """A running Zynq; `directory` is where programs reach it."""
 
     def __init__(self, simulator: Path, pipeline: Pipeline, faults: Faults = NO_FAULTS) -> None:
-        self.cycles = 0
         self._folder = TemporaryDirectory(prefix="bhc-")
         self.directory = Path(self._folder.name)
         memory, size = self.directory / MEMORY, _memory_bytes(pipeline)
@@ -99,38 +79,8 @@ class VirtualZynq:
             file.truncate(size)
         timing = (faults.latency, faults.jitter, faults.pause, faults.refresh, faults.refresh_cycles)
         breaks = (-1 if count is None else count for count in (faults.break_read, faults.break_write, faults.hang))
-        numbers = (size, BASE, faults.seed, *timing, *breaks)
-        log = simulator.parent / "zynq.log"
-        with file_errors("write", log), log.open("wb") as errors:
-            self._process = subprocess.Popen(
-                [str(simulator), str(self.directory / SOCKET), str(memory), *map(str, numbers)],
-                cwd=simulator.parent,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                start_new_session=True,
-            )
-        assert self._process.stdout is not None
-        if self._process.stdout.readline() != b"ready\n":
-            self._process.wait()
-            self._folder.cleanup()
-            raise fail("BHC502", f"the virtual board does not start:\n{tail(log)}", origin=str(log))
+        super().__init__(simulator, self.directory / SOCKET, memory, size, BASE, faults.seed, *timing, *breaks)
 
     def close(self) -> None:
-        """End the simulation; `cycles` then tells how long it was."""
-        if self._process.poll() is None:
-            try:
-                out, _ = self._process.communicate(timeout=_GRACE_S)
-                word, _, count = out.partition(b" ")
-                self.cycles = int(count) if word == b"cycles" else 0
-            except subprocess.TimeoutExpired:
-                end(self._process)
+        super().close()
         self._folder.cleanup()
-
-    def __enter__(self) -> VirtualZynq:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
