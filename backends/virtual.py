@@ -74,7 +74,7 @@ def build(pipeline: Pipeline, workdir: Path, family: Family | None = None) -> Pa
 
 
 class Running:
-    """A simulated board that runs; it ends with `close`, or with this process. greeting: its first line, when it is ready."""
+    """A simulated board that runs, until `close` or the end of this process. greeting: its first line, once ready."""
 
     def __init__(self, simulator: Path, *arguments: object) -> None:
         self.cycles = 0
