@@ -17,7 +17,7 @@ from bhc.backends.plan import BuildPlan
 from bhc.backends.pll import Clock
 from bhc.backends.rtl import comment, library_plan
 from bhc.backends.zynq import TOP as CORE
-from bhc.backends.zynq import Port, emit_zynq, ports
+from bhc.backends.zynq import Port, emit_zynq, masters, ports
 from bhc.boards import Board
 from bhc.ir.pipeline import Pipeline
 
@@ -26,12 +26,6 @@ _SHIM = "bhc_axi3_lite"
 
 #: What a slave port of PS7 has beside the signals of bhc_zynq's masters.
 _UNUSED = {"ID": 6, "LOCK": 2, "QOS": 4}
-
-
-def _masters(declared: tuple[Port, ...]) -> list[str]:
-    """The buses to memory: the first goes to HP0, and so on."""
-    found = dict.fromkeys(name.rpartition("_")[0] for _, _, name in declared if name.startswith("m_axi"))
-    return list(found)
 
 
 def _memory_ports(number: int, bus: str, declared: tuple[Port, ...]) -> Iterator[str]:
@@ -76,7 +70,7 @@ def _top(pipeline: Pipeline, board: Board, clock_mhz: float) -> str:
     shim += [f".m_axi_{name}(s_axi_{name})" for name in lite]
     processor = ["FCLKCLK(fclk)", "FCLKRESETN(fclk_rst_n)", "IRQF2P({19'b0, irq})", "MAXIGP0ACLK(clk)"]
     processor += [f"MAXIGP0{name.upper()}(gp0_{name})" for name, _ in _GP0]
-    for number, bus in enumerate(_masters(declared)):
+    for number, bus in enumerate(masters(declared)):
         processor += _memory_ports(number, bus, declared)
     core = [".aclk(clk)", ".aresetn(rst_n)", *(f".{name}" for _, _, name in buses), ".irq_o(irq)"]
     unused = ["fclk[3:1]", "fclk_rst_n[3:1]", "gp0_awaddr[31:12]", "gp0_araddr[31:12]"]

@@ -29,6 +29,8 @@ BAUD = 1_000_000
 LEAST_CLOCKS = 3
 #: Bytes of cycles behind each result.
 CYCLE_BYTES = 3
+#: What they show for this and all that is more.
+MOST_CYCLES = 1 << 23
 _WORST_RATE = 0.02
 
 

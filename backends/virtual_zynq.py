@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from bhc.backends.plan import BuildPlan
 from bhc.backends.runner import file_errors
 from bhc.backends.virtual import Running, program
-from bhc.backends.zynq import TOP, emit_zynq
+from bhc.backends.zynq import TOP, emit_zynq, masters, ports
 from bhc.ir.fabric import Family
 from bhc.ir.pipeline import Pipeline
 
@@ -53,11 +53,10 @@ NO_FAULTS = Faults()
 
 def build(pipeline: Pipeline, workdir: Path, family: Family | None = None) -> Path:
     """The program that simulates the Zynq: see `virtual.program`."""
-    masters = ("m_axi", *(f"m_axi_w{number}" for number in range(len(pipeline.external))))
     others = BuildPlan(
         {
             _MODEL: (files("bhc") / "backends" / _MODEL).read_bytes(),
-            "zynq_ports.inc": "".join(f"READER({name})\n" for name in masters),
+            "zynq_ports.inc": "".join(f"READER({name})\n" for name in masters(ports(pipeline))),
         }
     )
     return program(emit_zynq(pipeline), TOP, _DRIVER, others, "zynq", workdir, family)

@@ -38,7 +38,7 @@ from bhc.backends.rtl import comment
 from bhc.backends.runner import Job, file_errors, run, write
 from bhc.backends.vitis import processing_system, word
 from bhc.backends.zynq import TOP as CORE
-from bhc.backends.zynq import Port, ports
+from bhc.backends.zynq import Port, masters, ports
 from bhc.boards import Board, Shell, Toolchain
 from bhc.diagnostics import BhcError
 from bhc.ir.pipeline import Pipeline
@@ -51,16 +51,11 @@ _TIMEOUT_S = 14400.0
 _BACKENDS = files("bhc") / "backends"
 
 
-def _buses(declared: tuple[Port, ...]) -> list[str]:
-    """The masters to memory: the first goes to HP0, and so on."""
-    return list(dict.fromkeys(name.rpartition("_")[0] for _, _, name in declared if name.startswith("m_axi")))
-
-
 def _attributes(port: Port, declared: tuple[Port, ...]) -> Iterator[str]:
     """What Vivado is told of a port; parameters of a bus are given once, at the address of its reading half."""
     _, _, name = port
     if name == "aclk":
-        everything = ":".join(["s_axi", *_buses(declared)])
+        everything = ":".join(["s_axi", *masters(declared)])
         yield '(* X_INTERFACE_INFO = "xilinx.com:signal:clock:1.0 aclk CLK" *)'
         yield f'(* X_INTERFACE_PARAMETER = "ASSOCIATED_BUSIF {everything}, ASSOCIATED_RESET aresetn" *)'
     elif name == "aresetn":
@@ -107,7 +102,7 @@ endmodule
 
 def _settings(pipeline: Pipeline, board: Board, clock_mhz: float) -> str:
     zynq = board.shell is Shell.ZYNQ
-    buses = _buses(ports(pipeline)) if zynq else []
+    buses = masters(ports(pipeline)) if zynq else []
     return "\n".join(
         [
             "# What the scripts need to know of this design: masters are its buses to memory.",

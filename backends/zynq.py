@@ -9,6 +9,8 @@ docs/zynq.md has the ports and registers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bhc.backends import shell
 from bhc.backends.beats import beat_bytes
 from bhc.backends.plan import BuildPlan
@@ -103,6 +105,11 @@ def ports(pipeline: Pipeline) -> tuple[Port, ...]:
     buses += [(f"m_axi_w{number}", _READ) for number in range(len(pipeline.external))]
     bus_ports = [(kind, bits, f"{bus}_{name}") for bus, signals in buses for kind, bits, name in signals]
     return (("input", 1, "aclk"), ("input", 1, "aresetn"), *bus_ports, ("output", 1, "irq_o"))
+
+
+def masters(declared: Sequence[Port]) -> list[str]:
+    """The buses to memory among the ports of the top: the first belongs at HP0, and so on."""
+    return list(dict.fromkeys(name.rpartition("_")[0] for _, _, name in declared if name.startswith("m_axi")))
 
 
 def declare(port: Port) -> str:

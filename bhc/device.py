@@ -44,8 +44,6 @@ _SIM_PATIENCE = Patience(first_s=0.25, least_s=0.05, asks=7, results_s=120.0)
 _JOB_BYTES, _SIM_JOB_BYTES = 1 << 20, 1 << 14
 #: What a simulated Zynq surely computes.
 _SIM_CYCLES_PER_S = 10_000
-#: What the counter of cycles shows for this and all that is more.
-_MOST_CYCLES = 1 << 23
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -271,7 +269,7 @@ class Device:
         beats = np.ascontiguousarray(found[:, :size]).reshape(-1, beat_bytes(sink))
         cycles = found[:, size:].astype(np.int64) @ (1 << 8 * np.arange(shell.CYCLE_BYTES))
         measured = np.arange(results) < (results if one_by_one else 1)
-        return unpack(beats, sink, shape), np.where(measured & (cycles < _MOST_CYCLES), cycles, -1)
+        return unpack(beats, sink, shape), np.where(measured & (cycles < shell.MOST_CYCLES), cycles, -1)
 
     def _ends(self, size: int, results: int) -> Iterator[int]:
         """Of each result, the bytes of input that it takes from the beginning."""

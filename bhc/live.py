@@ -39,8 +39,6 @@ Overflow = Literal["wait", "drop", "stop"]
 DEPTH = 4096
 #: How long a row may lie while the board is listened to.
 _POLL_S = 0.002
-#: What the counter of cycles shows for this and all that is more.
-_MOST_CYCLES = 1 << 23
 
 
 class Gap:
@@ -384,7 +382,7 @@ class Stream:
             row.number,
             int(network.tail.labels(finished)[0]),
             {output.name: value[0] for output, value in zip(network.tail.outputs, finished, strict=True)},
-            cycles if alone and sent == self._sent and cycles < _MOST_CYCLES else -1,
+            cycles if alone and sent == self._sent and cycles < shell.MOST_CYCLES else -1,
             now - self._begin,
             now - row.came,
         )
